@@ -1,0 +1,4 @@
+//! cramplan
+pub mod diag;
+pub mod rng;
+pub mod source;
