@@ -1,0 +1,297 @@
+//! What a recipe costs on a device: memory over time, FLOPs, bytes moved, seconds, steps and tokens.
+//!
+//! Invariant: nothing here knows a span or burn.
+//!
+//! What is left out: packing buffers inside matrix products, the corpus held in memory, and how efficiency varies with
+//! shape. Times are a roofline: the larger of arithmetic at the device's sustained rate and bytes at its bandwidth, plus the
+//! cost of starting the operation (Williams, Waterman, Patterson 2009).
+
+mod fit;
+mod run;
+
+pub use fit::{best_micro_batch, candidates};
+pub use run::{Limit, RunEstimate, Stage};
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::{Device, DeviceKind};
+use crate::recipe::settings::Recipe;
+use crate::step::graph::{Node, Pass, StepGraph};
+use crate::step::lifetime::{Bill, Lifetimes, timeline};
+use crate::step::op::{Backend, Rule};
+use crate::step::parameter::ParameterCounts;
+use crate::step::tensor::Part;
+use crate::step::{StepGraphs, Walk};
+use crate::units::{Bytes, Flops, Seconds};
+
+/// Sustained rate of writing a checkpoint, assumed: an ordinary disk with the file system's syncs.
+const DISK_BYTES_PER_SECOND: f64 = 2.5e8;
+
+/// How operations are carried out on a device.
+pub fn backend(device: &Device) -> Backend {
+    match device.kind {
+        DeviceKind::Cpu { threads } => Backend::Host { threads },
+        DeviceKind::Cuda => Backend::Plain,
+    }
+}
+
+/// The moment of the highest memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peak {
+    /// All bytes.
+    pub bytes: Bytes,
+    /// Bytes by part, in the order of [`Part::ALL`].
+    pub parts: Vec<(Part, Bytes)>,
+    /// In which walk.
+    pub walk: Walk,
+    /// Index of the operation in that walk.
+    pub index: usize,
+    /// The operation for people: `layer norm gradient in block 3`.
+    pub operation: String,
+}
+
+impl Peak {
+    /// The bytes of tensors and workspace, without the process around them.
+    pub fn tensors(&self) -> Bytes {
+        self.parts.iter().filter(|(part, _)| *part != Part::Process).map(|(_, bytes)| *bytes).sum()
+    }
+}
+
+/// What one operation costs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpCost {
+    /// FLOPs of its matrix products.
+    pub flops: Flops,
+    /// Bytes moved.
+    pub moved: Bytes,
+    /// Time.
+    pub time: Seconds,
+    /// Live memory while it runs.
+    pub live: Bytes,
+}
+
+/// What one walk costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WalkCost {
+    /// Which walk.
+    pub walk: Walk,
+    /// FLOPs of the forward pass.
+    pub forward: Flops,
+    /// FLOPs of the backward pass.
+    pub backward: Flops,
+    /// Time.
+    pub time: Seconds,
+    /// Highest memory in it.
+    pub peak: Bytes,
+    /// How many operations.
+    pub operations: usize,
+}
+
+/// The whole estimate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Sequences per micro-batch.
+    pub micro_batch: u64,
+    /// Micro-batches per step at the full batch.
+    pub accumulation: u64,
+    /// Tokens per micro-batch.
+    pub micro_tokens: u64,
+    /// Parameters.
+    pub parameters: ParameterCounts,
+    /// Peak memory.
+    pub peak: Peak,
+    /// What the memory may be.
+    pub limit: Bytes,
+    /// Where the limit comes from.
+    pub limit_source: String,
+    /// Cost of each walk, in the order of [`Walk::ALL`].
+    pub walks: Vec<WalkCost>,
+    /// Size of a checkpoint.
+    pub checkpoint: Bytes,
+    /// The run from first to last step.
+    pub run: RunEstimate,
+}
+
+impl Estimate {
+    /// Whether the peak lies within the limit.
+    pub fn fits(&self) -> bool {
+        self.peak.bytes <= self.limit
+    }
+
+    /// The cost of a walk.
+    pub fn walk(&self, walk: Walk) -> &WalkCost {
+        &self.walks[walk as usize]
+    }
+
+    /// Model FLOPs of a micro-step, forward and backward, without recomputation.
+    pub fn micro_step_flops(&self) -> Flops {
+        let first = self.walk(Walk::First);
+        first.forward + first.backward
+    }
+}
+
+/// The costs of a graph's operations, in order.
+pub fn operations(graph: &StepGraph, device: &Device, ambient: Bill) -> Vec<OpCost> {
+    let instants = timeline(graph, &Lifetimes::of(graph), backend(device), ambient);
+    let costs = graph.nodes().zip(instants).map(|(node, instant)| {
+        let (flops, moved) = work(graph, node, backend(device));
+        OpCost { flops, moved, time: duration(device, flops, moved), live: instant.during.total() }
+    });
+    costs.collect()
+}
+
+fn work(graph: &StepGraph, node: &Node, backend: Backend) -> (Flops, Bytes) {
+    let rule: &dyn Rule = node.op.rule();
+    graph.with_signature(node, |types| (rule.flops(types), rule.moved(types, backend)))
+}
+
+/// Roofline: the larger of arithmetic and traffic, plus the launch.
+fn duration(device: &Device, flops: Flops, moved: Bytes) -> Seconds {
+    let arithmetic = device.peak.value.time(flops) * (1.0 / device.efficiency.value);
+    let traffic = device.bandwidth.value.time(moved);
+    Seconds(arithmetic.0.max(traffic.0)) + device.launch.value
+}
+
+/// State that is in memory during a walk but is not part of its graph: moments, position table, gradients.
+pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
+    let weights: Bytes = graphs.parameters.iter().map(|(_, p)| Bytes(p.elements() * 4)).sum();
+    let table = Bytes(graphs.extents.sequence * graphs.extents.width * 4);
+    let mut bill = Bill::default();
+    bill.add(Part::Process, device.overhead.value);
+    match walk {
+        Walk::Update => bill.add(Part::Weights, table),
+        Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, weights * 2),
+    }
+    bill
+}
+
+/// Estimates a recipe on a device at a given micro-batch.
+pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device) -> Estimate {
+    let (walks, peak) = walks(graphs, device);
+    let (limit, limit_source) = limit(recipe, device);
+    let parameters = graphs.parameters.counts();
+    let checkpoint = Bytes(parameters.total.saturating_mul(12));
+    let micro_batch = graphs.extents.batch;
+    let accumulation = recipe.full_batch().div_ceil(micro_batch);
+    let mut estimate = Estimate {
+        micro_batch,
+        accumulation,
+        micro_tokens: graphs.extents.rows(),
+        parameters,
+        peak,
+        limit,
+        limit_source,
+        walks,
+        checkpoint,
+        run: RunEstimate::default(),
+    };
+    estimate.run = run::estimate(recipe, &estimate);
+    estimate
+}
+
+/// How long it takes to write a checkpoint.
+pub fn checkpoint_time(bytes: Bytes) -> Seconds {
+    Seconds(bytes.as_f64() / DISK_BYTES_PER_SECOND)
+}
+
+fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {
+    match recipe.budget.memory {
+        Some(asked) if asked < device.memory.value => (asked, "`budget.memory`".to_owned()),
+        _ => (device.memory.value, device.memory.source.clone()),
+    }
+}
+
+fn walks(graphs: &StepGraphs, device: &Device) -> (Vec<WalkCost>, Peak) {
+    let mut costs = Vec::new();
+    let mut highest: Option<Peak> = None;
+    for walk in Walk::ALL {
+        let graph = graphs.walk(walk);
+        let (cost, peak) = walk_cost(graph, walk, device, ambient(graphs, device, walk));
+        if highest.as_ref().is_none_or(|h| peak.bytes > h.bytes) {
+            highest = Some(peak);
+        }
+        costs.push(cost);
+    }
+    let peak = highest.unwrap_or_else(|| Peak { bytes: Bytes::ZERO, parts: Vec::new(), walk: Walk::First, index: 0, operation: String::new() });
+    (costs, peak)
+}
+
+fn walk_cost(graph: &StepGraph, walk: Walk, device: &Device, ambient: Bill) -> (WalkCost, Peak) {
+    let instants = timeline(graph, &Lifetimes::of(graph), backend(device), ambient);
+    let mut cost = WalkCost { walk, forward: Flops::ZERO, backward: Flops::ZERO, time: Seconds::ZERO, peak: Bytes::ZERO, operations: 0 };
+    let mut peak = Peak { bytes: Bytes::ZERO, parts: Vec::new(), walk, index: 0, operation: String::new() };
+    for (index, (node, instant)) in graph.nodes().zip(&instants).enumerate() {
+        let (flops, moved) = work(graph, node, backend(device));
+        match node.pass {
+            Pass::Forward => cost.forward += flops,
+            Pass::Backward => cost.backward += flops,
+            Pass::Update => {}
+        }
+        cost.time += duration(device, flops, moved);
+        cost.operations += 1;
+        let total = instant.during.total();
+        if total > peak.bytes {
+            let parts = Part::ALL.into_iter().map(|part| (part, instant.during.part(part))).collect();
+            peak = Peak { bytes: total, parts, walk, index, operation: format!("{} in {}", node.op.rule().name(), node.place) };
+        }
+    }
+    cost.peak = peak.bytes;
+    (cost, peak)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::settings::Prediction;
+    use crate::recipe::testing;
+    use crate::units::Ratio;
+
+    fn test_device() -> Device {
+        let facts = crate::device::HostFacts {
+            model: "test".into(),
+            threads: 2,
+            clock: None,
+            avx512: false,
+            avx2: true,
+            memory: crate::device::Sourced::new(Bytes::gib(8), "test"),
+        };
+        crate::device::cpu(&facts)
+    }
+
+    /// FLOPs of crammed-BERT at 8 × 128 as PyTorch's flop counter gives them for the official model.
+    #[test]
+    fn flops_of_crammed_bert_equal_those_of_the_official_code() {
+        let mut recipe = testing::parse(include_str!("../../recipes/crammed-bert.ron"));
+        for (prediction, forward, both) in [
+            (Prediction::Dense {}, 251_255_586_816, 753_766_760_448),
+            (Prediction::Sparse { share: Some(Ratio(0.15)) }, 207_467_053_056, 622_401_159_168),
+        ] {
+            recipe.objective.prediction = prediction;
+            let estimate = estimate(&recipe, &StepGraphs::build(&recipe, 8), &test_device());
+            assert_eq!(estimate.walk(Walk::First).forward, Flops(forward));
+            assert_eq!(estimate.micro_step_flops(), Flops(both));
+        }
+    }
+
+    #[test]
+    fn parameters_of_crammed_bert_equal_those_of_the_official_code() {
+        let recipe = testing::parse(include_str!("../../recipes/crammed-bert.ron"));
+        let counts = StepGraphs::build(&recipe, 1).parameters.counts();
+        assert_eq!((counts.total, counts.non_embedding, counts.decayed), (119_589_889, 94_424_064, 119_537_665));
+    }
+
+    #[test]
+    fn a_larger_micro_batch_never_needs_less_memory() {
+        let recipe = testing::recipe();
+        let peaks: Vec<Bytes> =
+            [1, 2, 3, 4, 8, 16].map(|b| estimate(&recipe, &StepGraphs::build(&recipe, b), &test_device()).peak.bytes).to_vec();
+        assert!(peaks.is_sorted());
+    }
+
+    #[test]
+    fn a_budget_in_steps_is_planned_exactly() {
+        let recipe = testing::recipe();
+        let estimate = estimate(&recipe, &StepGraphs::build(&recipe, 4), &test_device());
+        assert_eq!((estimate.run.steps, estimate.run.tokens.0), (20, 20 * 8 * 16));
+    }
+}

@@ -1,0 +1,112 @@
+//! Is it feasible? A [`Feasible`] can be made only here, and only a [`Feasible`] can be lowered into a plan.
+
+use crate::budget::{Estimate, best_micro_batch, candidates, estimate};
+use crate::device::Device;
+use crate::diag::Diagnostic;
+use crate::recipe::decode::{MicroBatch, Places};
+use crate::recipe::settings::Recipe;
+use crate::step::StepGraphs;
+use crate::step::tensor::Part;
+use crate::units::Seconds;
+
+/// A recipe with its graphs and its estimate on a device.
+#[derive(Clone, Debug)]
+pub struct Costed {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// The device it was costed on.
+    pub device: Device,
+    /// The graphs of its step.
+    pub graphs: StepGraphs,
+    /// What it costs.
+    pub estimate: Estimate,
+}
+
+/// Proof that a recipe fits its device and its budget.
+#[derive(Clone, Debug)]
+pub struct Feasible(Costed);
+
+impl Feasible {
+    /// What was proved feasible.
+    pub fn costed(&self) -> &Costed {
+        &self.0
+    }
+
+    /// Gives the costed recipe back.
+    pub fn into_costed(self) -> Costed {
+        self.0
+    }
+}
+
+/// Costs a recipe on a device, choosing the micro-batch where the recipe leaves it open.
+pub fn cost(recipe: &Recipe, device: &Device) -> Costed {
+    let (graphs, estimate) = match recipe.micro_batch {
+        MicroBatch::Auto => best_micro_batch(recipe, device),
+        MicroBatch::Fixed(batch) => at(recipe, device, batch),
+    };
+    Costed { recipe: recipe.clone(), device: device.clone(), graphs, estimate }
+}
+
+fn at(recipe: &Recipe, device: &Device, batch: u64) -> (StepGraphs, Estimate) {
+    let graphs = StepGraphs::build(recipe, batch);
+    let estimate = estimate(recipe, &graphs, device);
+    (graphs, estimate)
+}
+
+/// Judges a costed recipe: a proof, or the reasons at the recipe's own words.
+///
+/// # Errors
+/// One diagnostic for each reason why the recipe cannot be run as it stands.
+pub fn judge(costed: Costed, places: &Places) -> Result<Feasible, (Costed, Vec<Diagnostic>)> {
+    let reasons: Vec<Diagnostic> =
+        [out_of_memory(&costed, places), no_time(&costed, places)].into_iter().flatten().collect();
+    if reasons.is_empty() { Ok(Feasible(costed)) } else { Err((costed, reasons)) }
+}
+
+fn out_of_memory(costed: &Costed, places: &Places) -> Option<Diagnostic> {
+    let e = &costed.estimate;
+    if e.fits() {
+        return None;
+    }
+    let message = format!("does not fit: {} at the peak, {} allowed on `{}`", e.peak.bytes, e.limit, costed.device.name);
+    let (largest, bytes) = e.peak.parts.iter().max_by_key(|(_, bytes)| *bytes).copied().unwrap_or((Part::Process, e.peak.bytes));
+    let field = match largest {
+        Part::Activations | Part::Workspace => "micro_batch",
+        _ => "model",
+    };
+    let diagnostic = Diagnostic::error("out-of-memory", places.of(field), message)
+        .here(format!("{bytes} of it are {}", largest.name()));
+    Some(diagnostic.help(match smaller_micro_batch(costed) {
+        Some(smaller) => format!(
+            "`micro_batch: {}` fits in {} and takes {} for a step of {} sequences",
+            smaller.micro_batch,
+            smaller.peak.bytes,
+            step_time(&smaller),
+            costed.recipe.full_batch()
+        ),
+        None => "no micro-batch fits; make the model smaller, or plan for a larger card with `--for`".to_owned(),
+    }))
+}
+
+/// The largest smaller micro-batch that fits, planned anew.
+fn smaller_micro_batch(costed: &Costed) -> Option<Estimate> {
+    let below = candidates(costed.recipe.full_batch()).into_iter().rev().filter(|b| *b < costed.estimate.micro_batch);
+    below.map(|batch| at(&costed.recipe, &costed.device, batch).1).find(Estimate::fits)
+}
+
+fn step_time(e: &Estimate) -> Seconds {
+    e.run.stages.last().map_or(Seconds::ZERO, |stage| stage.step_time)
+}
+
+fn no_time(costed: &Costed, places: &Places) -> Option<Diagnostic> {
+    let e = &costed.estimate;
+    let time = costed.recipe.budget.time?;
+    if e.run.steps > 0 {
+        return None;
+    }
+    Some(
+        Diagnostic::error("no-time", places.of("budget.time"), "the time is over before the first step is done")
+            .here(format!("{time} for a step of {} and {} of evaluation and saving", step_time(e), e.run.overhead))
+            .help(format!("allow at least {}", Seconds((e.run.overhead + step_time(e)).0 * 1.1))),
+    )
+}

@@ -1,0 +1,49 @@
+//! This machine's CPU, from facts that the outermost layer has read.
+
+use super::{Device, DeviceKind, Sourced};
+use crate::units::{ByteRate, Bytes, FlopRate, Seconds};
+
+/// What was read of this machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostFacts {
+    /// The processor's name for people.
+    pub model: String,
+    /// Threads the program may use.
+    pub threads: u64,
+    /// Clock in Hz, and where it was read.
+    pub clock: Option<Sourced<f64>>,
+    /// Whether AVX-512 is there.
+    pub avx512: bool,
+    /// Whether AVX2 and FMA are there.
+    pub avx2: bool,
+    /// Memory, or the control group's limit where that is lower, and where it was read.
+    pub memory: Sourced<Bytes>,
+}
+
+/// A clock where none can be read; common to server parts of the last ten years.
+const ASSUMED_CLOCK: f64 = 2.5e9;
+
+/// The CPU as a device.
+///
+/// Peak: threads × clock × f32 lanes × 2 (multiply-add) × 2 (units), the usual rule for x86 cores with two FMA units; where
+/// AVX-512 is there one 512-bit unit is counted, since most such parts have two halves of 256 bits or one full unit.
+pub fn cpu(facts: &HostFacts) -> Device {
+    let clock = facts.clock.clone().unwrap_or_else(|| Sourced::new(ASSUMED_CLOCK, "assumed 2.5 GHz"));
+    let (per_cycle, isa) = match (facts.avx512, facts.avx2) {
+        (true, _) => (32.0, "AVX-512, 32 FLOP a cycle"),
+        (false, true) => (32.0, "AVX2 with FMA, 32 FLOP a cycle"),
+        _ => (8.0, "SSE2, 8 FLOP a cycle"),
+    };
+    let threads = facts.threads.max(1);
+    let peak = threads as f64 * clock.value * per_cycle;
+    Device {
+        name: "cpu".to_owned(),
+        kind: DeviceKind::Cpu { threads },
+        memory: facts.memory.clone(),
+        overhead: Sourced::new(Bytes::mib(96), "program, runtime and allocator slack, measured on runs of the quick start: 40 to 80 MiB"),
+        peak: Sourced::new(FlopRate(peak), format!("{threads} threads × {:.2} GHz ({}) × {isa}", clock.value / 1e9, clock.source)),
+        efficiency: Sourced::new(0.6, "assumed; matrix products of `gemm` at the shapes of small models"),
+        bandwidth: Sourced::new(ByteRate(8e9 * threads.min(8) as f64), "assumed 8 GB/s a thread, up to 8 threads"),
+        launch: Sourced::new(Seconds(5e-6), "assumed; starting an operation on `flex`"),
+    }
+}

@@ -1,0 +1,151 @@
+//! Rules between fields: what no single field's range can say.
+
+use super::decode::{MicroBatch, Places};
+use super::settings::{Batch, FeedForward, Prediction, Recipe};
+use crate::diag::Diagnostic;
+
+type RuleFn = fn(&Recipe, &Places) -> Option<Diagnostic>;
+
+/// Every rule, in the order of its report.
+const RULES: [RuleFn; 8] = [
+    name_is_a_directory,
+    some_budget,
+    some_source,
+    heads_divide_width,
+    halves_are_whole,
+    something_is_masked,
+    predicts_what_is_masked,
+    micro_batch_divides_batch,
+];
+
+/// Applies every rule.
+pub fn check(recipe: &Recipe, places: &Places) -> Vec<Diagnostic> {
+    RULES.iter().filter_map(|rule| rule(recipe, places)).collect()
+}
+
+fn name_is_a_directory(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let name = &recipe.name;
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !name.is_empty() && !name.starts_with('.') && name.len() <= 100 && name.chars().all(allowed) {
+        return None;
+    }
+    Some(
+        Diagnostic::error("bad-name", places.of("name"), format!("`{name}` cannot name a directory"))
+            .help("use letters, digits, `-`, `_` and `.`, at most 100 of them, and no leading `.`"),
+    )
+}
+
+fn some_budget(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let b = &recipe.budget;
+    if b.time.is_some() || b.tokens.is_some() || b.steps.is_some() || b.flops.is_some() {
+        return None;
+    }
+    Some(
+        Diagnostic::error("no-budget", places.of("budget"), "the budget has no limit, so the run would never end")
+            .here("no limit")
+            .help("give `time`, `tokens`, `steps` or `flops`, for example `Budget(time: 24h)`"),
+    )
+}
+
+fn some_source(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    recipe.data.sources.is_empty().then(|| {
+        Diagnostic::error("no-source", places.of("data.sources"), "there is nothing to read")
+            .help("name a file, `[Text(\"corpus/*.txt\")]`, or the built-in language, `[Synthetic(sentences: 200_000)]`")
+    })
+}
+
+fn heads_divide_width(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let (width, heads) = (recipe.model.width, recipe.model.heads);
+    if width % heads == 0 {
+        return None;
+    }
+    let near: Vec<String> = nearest_divisors(width, heads).iter().map(|h| format!("`heads: {h}`")).collect();
+    Some(
+        Diagnostic::error("heads-divide-width", places.of("model.heads"), "`heads` must divide `width`")
+            .here(format!("{width} / {heads} leaves {}", width % heads))
+            .and(places.of("model.width"), format!("width {width}"))
+            .help(format!("{} would do", near.join(" or "))),
+    )
+}
+
+/// The nearest divisors of `n` below and above `d`.
+fn nearest_divisors(n: u64, d: u64) -> Vec<u64> {
+    let below = (1..d.min(n)).rev().find(|h| n % h == 0);
+    let above = (d + 1..=n).find(|h| n % h == 0);
+    below.into_iter().chain(above).collect()
+}
+
+fn halves_are_whole(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let FeedForward::GeluGlu { intermediate } = recipe.model.feed_forward;
+    (intermediate % 2 == 1).then(|| {
+        Diagnostic::error("odd-intermediate", places.of("model.feed_forward.intermediate"), "`intermediate` must be even: it holds value and gate")
+            .here(format!("{intermediate} has no half"))
+            .help(format!("`intermediate: {}` would do", intermediate + 1))
+    })
+}
+
+fn something_is_masked(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let (rate, sequence) = (recipe.objective.rate, recipe.model.sequence);
+    (rate.of(sequence) == 0).then(|| {
+        Diagnostic::error("nothing-masked", places.of("objective.rate"), "no token of a sequence would be masked")
+            .here(format!("{rate} of {sequence} tokens rounds to none"))
+            .and(places.of("model.sequence"), format!("{sequence} tokens"))
+            .help(format!("a rate of at least {:.2}% masks one", 100.0 / sequence as f64))
+    })
+}
+
+fn predicts_what_is_masked(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let Prediction::Sparse { share: Some(share) } = recipe.objective.prediction else { return None };
+    let rate = recipe.objective.rate;
+    (share.0 < rate.0).then(|| {
+        Diagnostic::warning("masked-unpredicted", places.of("objective.prediction.share"), "fewer positions are predicted than masked")
+            .here(format!("{share} predicted"))
+            .and(places.of("objective.rate"), format!("{rate} masked"))
+            .help("masked positions beyond the share carry no loss; leave `share` out to predict them all")
+    })
+}
+
+fn micro_batch_divides_batch(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let MicroBatch::Fixed(micro) = recipe.micro_batch else { return None };
+    let full = recipe.full_batch();
+    if full % micro == 0 {
+        return None;
+    }
+    let field = if matches!(recipe.batch, Batch::Ramp { .. }) { "batch.to" } else { "batch.size" };
+    Some(
+        Diagnostic::warning("batch-rounded-up", places.of("micro_batch"), "the batch is not a whole number of micro-batches")
+            .here(format!("{micro} sequences a micro-batch"))
+            .and(places.of(field), format!("{full} sequences"))
+            .help(format!("it is rounded up to {} sequences a step", full.div_ceil(micro) * micro)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::recipe;
+    use super::*;
+
+    fn codes(change: impl FnOnce(&mut Recipe)) -> Vec<&'static str> {
+        let mut recipe = recipe();
+        change(&mut recipe);
+        check(&recipe, &Places::default()).iter().map(|d| d.code).collect()
+    }
+
+    #[test]
+    fn each_rule_finds_its_own_breach_and_no_other() {
+        assert!(codes(|_| ()).is_empty());
+        assert_eq!(codes(|r| r.name = "a/b".into()), ["bad-name"]);
+        assert_eq!(codes(|r| r.budget.steps = None), ["no-budget"]);
+        assert_eq!(codes(|r| r.data.sources.clear()), ["no-source"]);
+        assert_eq!(codes(|r| r.model.heads = 5), ["heads-divide-width"]);
+        assert_eq!(codes(|r| r.model.feed_forward = FeedForward::GeluGlu { intermediate: 65 }), ["odd-intermediate"]);
+        assert_eq!(codes(|r| r.objective.rate.0 = 0.01), ["nothing-masked"]);
+        assert_eq!(codes(|r| r.objective.prediction = Prediction::Sparse { share: Some(crate::units::Ratio(0.1)) }), ["masked-unpredicted"]);
+        assert_eq!(codes(|r| r.micro_batch = MicroBatch::Fixed(3)), ["batch-rounded-up"]);
+    }
+
+    #[test]
+    fn divisors_are_offered_on_both_sides() {
+        assert_eq!(nearest_divisors(768, 10), [8, 12]);
+    }
+}

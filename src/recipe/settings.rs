@@ -1,0 +1,303 @@
+//! The recipe itself: the typed settings that every later stage works from. Each field is declared once, here.
+
+use super::decode::{Interval, MicroBatch, Pair};
+use super::schema::{Range, choice, record};
+use crate::units::{Bytes, Flops, Ratio, Seconds};
+
+const ANY: f64 = f64::INFINITY;
+
+record! {
+    /// A training run: what to train, on what, and what may be spent.
+    Recipe {
+        /// A name for the run's directory: letters, digits, `-`, `_` and `.`.
+        name: String;
+        /// Seed of every random draw.
+        seed: u64 [Range::closed(0.0, 9_007_199_254_740_992.0)] = "0";
+        /// What may be spent.
+        budget: Budget;
+        /// What is read.
+        data: Corpus;
+        /// What is trained.
+        model: Encoder;
+        /// What it is trained to do.
+        objective: MaskedLm;
+        /// Sequences per optimizer step.
+        batch: Batch;
+        /// Sequences per forward pass; `Auto` takes the fastest that fits.
+        micro_batch: MicroBatch [Range::closed(1.0, 1_048_576.0)] = "Auto";
+        /// How gradients become weights.
+        optimizer: Optimizer;
+        /// The learning rate as a function of progress through the budget.
+        lr: LearningRate;
+        /// Loss on held-back text with fixed masks.
+        evaluation: Evaluation = "Evaluation()";
+        /// How often the run is saved.
+        checkpoint: Checkpoint = "Checkpoint()";
+    }
+}
+
+record! {
+    /// What may be spent; whichever limit is reached first ends the run.
+    Budget {
+        /// Wall-clock time from the first micro-step to the saved model.
+        time: Option<Seconds> [Range::above(0.0, ANY)];
+        /// Tokens read by the model.
+        tokens: Option<u64> [Range::closed(1.0, 1e18)];
+        /// Optimizer steps.
+        steps: Option<u64> [Range::closed(1.0, 1e15)];
+        /// Model FLOPs, forward and backward.
+        flops: Option<Flops> [Range::above(0.0, ANY)];
+        /// The card to plan for, a name that `cramplan devices` lists; else this machine's.
+        device: Option<String>;
+        /// A limit below the device's memory.
+        memory: Option<Bytes> [Range::closed(1_048_576.0, ANY)];
+    }
+}
+
+record! {
+    /// The text, and how it becomes tokens.
+    Corpus {
+        /// Where the text comes from, in this order.
+        sources: Vec<TextSource>;
+        /// How text is cut into tokens.
+        tokenizer: Tokenizer;
+        /// Clean-up before tokenising; applied in the order quotes, lower case, accents, ASCII, spaces.
+        normalize: Vec<Normalization> = "[Quotes, Lowercase, StripAccents, CollapseSpaces, Ascii]";
+        /// Share of the documents held back for evaluation.
+        validation: Ratio [Range::above(0.0, 0.5)] = "2%";
+    }
+}
+
+choice! {
+    /// A source of text.
+    TextSource {
+        /// Files by glob, relative to the recipe: `.txt`, `.txt.gz`, `.txt.zst`. A paragraph is a document.
+        Text {
+            /// The glob.
+            path: String;
+        }
+        /// A built-in synthetic language whose best reachable loss is known; needs no download.
+        Synthetic {
+            /// How many sentences.
+            sentences: u64 [Range::closed(100.0, 1e9)];
+        }
+    }
+}
+
+choice! {
+    /// How text is cut into tokens.
+    Tokenizer {
+        /// WordPiece, trained on the corpus.
+        WordPiece {
+            /// Size of the vocabulary, special tokens included.
+            vocab: u64 [Range::closed(64.0, 1_048_576.0)];
+        }
+    }
+}
+
+choice! {
+    /// A clean-up of the text.
+    Normalization {
+        /// Typographic double quotes (two backticks, two apostrophes) to `"`.
+        Quotes {}
+        /// Lower case.
+        Lowercase {}
+        /// Accents are dropped (NFD, then no combining marks).
+        StripAccents {}
+        /// Runs of spaces become one.
+        CollapseSpaces {}
+        /// Characters outside ASCII are dropped.
+        Ascii {}
+    }
+}
+
+record! {
+    /// A transformer encoder: pre-norm, no biases, scaled-sinusoidal positions, tied decoder.
+    Encoder {
+        /// Hidden width D.
+        width: u64 [Range::closed(2.0, 65_536.0)];
+        /// Number of blocks L.
+        depth: u64 [Range::closed(1.0, 1_024.0)];
+        /// Attention heads; divides the width.
+        heads: u64 [Range::closed(1.0, 1_024.0)];
+        /// Tokens in a sequence S.
+        sequence: u64 [Range::closed(8.0, 65_536.0)];
+        /// The feed-forward half of a block.
+        feed_forward: FeedForward;
+        /// The normalisation before each half, after the embedding and at the end.
+        norm: Norm = "LayerNorm()";
+        /// Initial weights of matrices and embeddings.
+        init: Initialization = "Normal()";
+    }
+}
+
+choice! {
+    /// The feed-forward half of a block.
+    FeedForward {
+        /// Gated with exact GELU: y = (x·V ⊙ gelu(x·G))·O.
+        GeluGlu {
+            /// Width of the input projection, value and gate together (the paper's `intermed_size`); half of it enters the output projection.
+            intermediate: u64 [Range::closed(2.0, 1_048_576.0)];
+        }
+    }
+}
+
+choice! {
+    /// A normalisation.
+    Norm {
+        /// Layer normalisation with gain and bias.
+        LayerNorm {
+            /// Added to the variance.
+            eps: f64 [Range::above(0.0, 1.0)] = "1e-12";
+        }
+    }
+}
+
+choice! {
+    /// Initial weights.
+    Initialization {
+        /// Independent draws from N(0, std²).
+        Normal {
+            /// Standard deviation.
+            std: f64 [Range::above(0.0, 10.0)] = "0.02";
+        }
+    }
+}
+
+record! {
+    /// Masked language modelling: of the masked tokens 80 % become `<mask>`, 10 % a random token, 10 % stay.
+    MaskedLm {
+        /// Share of the tokens of each sequence that is masked, an exact count per sequence.
+        rate: Ratio [Range::open(0.0, 1.0)] = "25%";
+        /// Which positions the decoder sees.
+        prediction: Prediction = "Sparse()";
+        /// Whether special tokens such as `<sep>` are never masked.
+        protect_special: bool = "true";
+    }
+}
+
+choice! {
+    /// Which positions the decoder sees; the loss is the same either way.
+    Prediction {
+        /// Only a share of the positions, the masked ones first.
+        Sparse {
+            /// Share of the positions of a micro-batch; the masking rate where not given.
+            share: Option<Ratio> [Range::above(0.0, 1.0)];
+        }
+        /// All positions.
+        Dense {}
+    }
+}
+
+choice! {
+    /// Sequences per optimizer step.
+    Batch {
+        /// Linear growth from one micro-batch, in whole micro-batches.
+        Ramp {
+            /// The full batch.
+            to: u64 [Range::closed(1.0, 1_048_576.0)];
+            /// The progress at which it is reached.
+            until: Ratio [Range::above(0.0, 1.0)];
+        }
+        /// The same from first to last.
+        Constant {
+            /// The batch.
+            size: u64 [Range::closed(1.0, 1_048_576.0)];
+        }
+    }
+}
+
+choice! {
+    /// How gradients become weights.
+    Optimizer {
+        /// AdamW (Loshchilov & Hutter 2019): decoupled weight decay.
+        AdamW {
+            /// Decay rates of the first and second moment.
+            betas: Pair [Range::below(0.0, 1.0)] = "(0.9, 0.98)";
+            /// Added to the root of the second moment.
+            eps: f64 [Range::above(0.0, 1.0)] = "1e-12";
+            /// Decoupled weight decay, times the learning rate.
+            weight_decay: f64 [Range::closed(0.0, 10.0)] = "0.01";
+            /// Which parameters decay.
+            decay: Decay = "ExceptNorms";
+            /// Largest global L2 norm of the gradient; not given, it is not clipped.
+            clip: Option<f64> [Range::above(0.0, 1e9)];
+        }
+    }
+}
+
+choice! {
+    /// Which parameters decay.
+    Decay {
+        /// All but the gains and biases of the norms, as in the official code's second version.
+        ExceptNorms {}
+        /// Every parameter.
+        Everything {}
+    }
+}
+
+choice! {
+    /// The learning rate as a function of progress.
+    LearningRate {
+        /// Linear from `start · peak` up to the peak, then linear to zero at the deadline.
+        Triangle {
+            /// The highest rate.
+            peak: f64 [Range::above(0.0, 1e3)];
+            /// The first rate as a share of the peak.
+            start: Ratio [Range::closed(0.0, 1.0)] = "0%";
+            /// The progress at which the peak is reached.
+            peak_at: Ratio [Range::open(0.0, 1.0)] = "50%";
+        }
+        /// The same from first to last.
+        Constant {
+            /// The rate.
+            rate: f64 [Range::above(0.0, 1e3)];
+        }
+    }
+}
+
+record! {
+    /// Loss on held-back text with fixed masks.
+    Evaluation {
+        /// How often; the last evaluation is always at the end.
+        every: Interval = "20%";
+        /// Most sequences of held-back text to use.
+        sequences: u64 [Range::closed(1.0, 1e9)] = "512";
+    }
+}
+
+record! {
+    /// How often the run is saved.
+    Checkpoint {
+        /// How often; the end is always saved.
+        every: Interval = "10min";
+        /// How many are kept.
+        keep: u64 [Range::closed(1.0, 1_000.0)] = "2";
+    }
+}
+
+impl Recipe {
+    /// Size of the vocabulary, V.
+    pub fn vocabulary(&self) -> u64 {
+        let Tokenizer::WordPiece { vocab } = self.data.tokenizer;
+        vocab
+    }
+
+    /// The batch at full size, in sequences.
+    pub fn full_batch(&self) -> u64 {
+        match self.batch {
+            Batch::Ramp { to, .. } => to,
+            Batch::Constant { size } => size,
+        }
+    }
+
+    /// Number of rows N that the decoder sees in a micro-batch of `rows` positions.
+    ///
+    /// `round(share · B · S)`, half to even, as in the official code; at least one.
+    pub fn predicted_rows(&self, rows: u64) -> u64 {
+        match self.objective.prediction {
+            Prediction::Dense {} => rows,
+            Prediction::Sparse { share } => share.unwrap_or(self.objective.rate).of(rows).clamp(1, rows),
+        }
+    }
+}

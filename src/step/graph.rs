@@ -1,0 +1,157 @@
+//! The step graph: operations as nodes, tensors as edges, in the order of execution.
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+
+use super::op::{Op, Signature};
+use super::tensor::{Role, Tensor, TensorId, TensorType};
+
+/// Which pass of the step an operation belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub enum Pass {
+    /// From tokens to the loss.
+    Forward,
+    /// From the loss to the gradients.
+    Backward,
+    /// From gradients to weights.
+    Update,
+}
+
+impl Pass {
+    /// The word for people and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Backward => "backward",
+            Self::Update => "update",
+        }
+    }
+}
+
+/// An operation with its operands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// What is done.
+    pub op: Op,
+    /// To which tensors, in the operation's order.
+    pub inputs: Vec<TensorId>,
+    /// What comes out.
+    pub outputs: Vec<TensorId>,
+    /// Which pass it belongs to.
+    pub pass: Pass,
+    /// Where in the model, for people: `block 3`.
+    pub place: String,
+}
+
+/// One walk through the model: a micro-step, an update or an evaluation.
+///
+/// Invariant: node indices are the order of execution, so every producer comes before its consumers
+/// ([`StepGraph::is_ordered`], tested for every graph that is built).
+#[derive(Clone, Debug, Default)]
+pub struct StepGraph {
+    graph: DiGraph<Node, TensorId>,
+    tensors: Vec<Tensor>,
+    producers: Vec<Option<NodeIndex>>,
+    results: Vec<TensorId>,
+}
+
+impl StepGraph {
+    /// Adds a tensor that no operation makes.
+    pub fn source(&mut self, name: impl Into<String>, ty: TensorType, role: Role) -> TensorId {
+        self.tensor(Tensor { name: name.into(), ty, role }, None)
+    }
+
+    fn tensor(&mut self, tensor: Tensor, producer: Option<NodeIndex>) -> TensorId {
+        self.tensors.push(tensor);
+        self.producers.push(producer);
+        TensorId((self.tensors.len() - 1) as u32)
+    }
+
+    /// Adds an operation at the end and gives its outputs, which are activations until [`StepGraph::set_role`] says otherwise.
+    pub fn push(&mut self, op: impl Into<Op>, inputs: &[TensorId], pass: Pass, place: &str) -> Vec<TensorId> {
+        let op = op.into();
+        let types: Vec<TensorType> = inputs.iter().map(|id| self.ty(*id).clone()).collect();
+        let made = op.rule().outputs(&types);
+        let name = format!("{place} · {}", op.rule().name());
+        let node = Node { op, inputs: inputs.to_vec(), outputs: Vec::new(), pass, place: place.to_owned() };
+        let index = self.graph.add_node(node);
+        for input in inputs {
+            if let Some(producer) = self.producers[input.0 as usize] {
+                self.graph.add_edge(producer, index, *input);
+            }
+        }
+        let outputs: Vec<TensorId> = made
+            .into_iter()
+            .map(|ty| self.tensor(Tensor { name: name.clone(), ty, role: Role::Activation }, Some(index)))
+            .collect();
+        self.graph[index].outputs.clone_from(&outputs);
+        outputs
+    }
+
+    /// Says what a tensor is for.
+    pub fn set_role(&mut self, id: TensorId, role: Role) {
+        self.tensors[id.0 as usize].role = role;
+    }
+
+    /// Marks a tensor that outlives the walk.
+    pub fn keep(&mut self, id: TensorId) {
+        self.results.push(id);
+    }
+
+    /// Tensors that outlive the walk.
+    pub fn results(&self) -> &[TensorId] {
+        &self.results
+    }
+
+    /// A tensor.
+    pub fn get(&self, id: TensorId) -> &Tensor {
+        &self.tensors[id.0 as usize]
+    }
+
+    /// A tensor's type.
+    pub fn ty(&self, id: TensorId) -> &TensorType {
+        &self.get(id).ty
+    }
+
+    /// Whether no operation makes this tensor.
+    pub fn is_source(&self, id: TensorId) -> bool {
+        self.producers[id.0 as usize].is_none()
+    }
+
+    /// All tensors with their ids.
+    pub fn tensors(&self) -> impl Iterator<Item = (TensorId, &Tensor)> {
+        self.tensors.iter().enumerate().map(|(i, t)| (TensorId(i as u32), t))
+    }
+
+    /// The operations in the order of execution.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
+        self.graph.node_weights().collect::<Vec<_>>().into_iter()
+    }
+
+    /// Operation `i` in the order of execution.
+    pub fn node(&self, i: usize) -> Option<&Node> {
+        self.graph.node_weight(NodeIndex::new(i))
+    }
+
+    /// Types of a node's operands.
+    pub fn types(&self, node: &Node) -> (Vec<TensorType>, Vec<TensorType>) {
+        let types = |ids: &[TensorId]| ids.iter().map(|id| self.ty(*id).clone()).collect();
+        (types(&node.inputs), types(&node.outputs))
+    }
+
+    /// Calls `f` with the node's signature.
+    pub fn with_signature<R>(&self, node: &Node, f: impl FnOnce(Signature<'_>) -> R) -> R {
+        let (inputs, outputs) = self.types(node);
+        f(Signature { inputs: &inputs, outputs: &outputs })
+    }
+
+    /// The petgraph itself, for drawing and algorithms.
+    pub fn petgraph(&self) -> &DiGraph<Node, TensorId> {
+        &self.graph
+    }
+
+    /// Whether every producer stands before its consumers.
+    pub fn is_ordered(&self) -> bool {
+        self.graph.edge_references().all(|e| e.source() < e.target())
+    }
+}

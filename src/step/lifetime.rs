@@ -1,0 +1,168 @@
+//! When each tensor dies, and which output is written into whose buffer.
+
+use super::graph::StepGraph;
+use super::op::Backend;
+use super::tensor::{Part, TensorId};
+use crate::units::Bytes;
+
+/// The lifetimes of a graph's tensors under its order of execution.
+///
+/// Invariant: a tensor dies at exactly one operation, or is among the results, or is a source that nothing uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Per operation: the tensors whose memory is free after it, those overwritten in place among them.
+    pub deaths: Vec<Vec<TensorId>>,
+    /// Per operation: (input, output) pairs of operand indices where the output takes over the input's buffer.
+    pub reuse: Vec<Vec<(usize, usize)>>,
+}
+
+impl Lifetimes {
+    /// Lifetimes by last use.
+    pub fn of(graph: &StepGraph) -> Self {
+        let count = graph.nodes().len();
+        let mut last_use: Vec<Option<usize>> = vec![None; graph.tensors().count()];
+        for (i, node) in graph.nodes().enumerate() {
+            // An output that nobody reads dies where it is made.
+            for id in node.inputs.iter().chain(&node.outputs) {
+                last_use[id.0 as usize] = Some(i);
+            }
+        }
+        for id in graph.results() {
+            last_use[id.0 as usize] = None;
+        }
+        let mut deaths = vec![Vec::new(); count];
+        for (id, last) in last_use.into_iter().enumerate() {
+            if let Some(i) = last {
+                deaths[i].push(TensorId(id as u32));
+            }
+        }
+        let reuse = graph.nodes().zip(&deaths).map(|(node, dying)| reuse(node, dying)).collect();
+        Self { deaths, reuse }
+    }
+}
+
+fn reuse(node: &super::graph::Node, dying: &[TensorId]) -> Vec<(usize, usize)> {
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    for (input, output) in node.op.rule().in_place().iter().copied() {
+        let Some(id) = node.inputs.get(input) else { continue };
+        let alone = node.inputs.iter().filter(|other| *other == id).count() == 1;
+        if alone && dying.contains(id) && pairs.iter().all(|(i, o)| *i != input && *o != output) {
+            pairs.push((input, output));
+        }
+    }
+    pairs
+}
+
+/// Live memory around one operation, by part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instant {
+    /// Live while the operation runs: what was there, its new outputs and its workspace.
+    pub during: Bill,
+    /// Live after it.
+    pub after: Bill,
+}
+
+/// Bytes by part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bill([Bytes; Part::ALL.len()]);
+
+impl Bill {
+    /// The bytes of a part.
+    pub fn part(&self, part: Part) -> Bytes {
+        self.0[part as usize]
+    }
+
+    /// Adds bytes to a part.
+    pub fn add(&mut self, part: Part, bytes: Bytes) {
+        self.0[part as usize] += bytes;
+    }
+
+    fn remove(&mut self, part: Part, bytes: Bytes) {
+        self.0[part as usize] = self.0[part as usize].saturating_sub(bytes);
+    }
+
+    /// The sum of all parts.
+    pub fn total(&self) -> Bytes {
+        self.0.iter().copied().sum()
+    }
+}
+
+/// The bill of the tensors that are there before the first operation.
+pub fn sources(graph: &StepGraph) -> Bill {
+    let mut bill = Bill::default();
+    for (id, tensor) in graph.tensors() {
+        if graph.is_source(id) {
+            bill.add(tensor.role.part(), tensor.ty.bytes());
+        }
+    }
+    bill
+}
+
+/// The live memory around each operation of a walk that starts with `ambient` bytes outside the graph.
+pub fn timeline(graph: &StepGraph, lifetimes: &Lifetimes, backend: Backend, ambient: Bill) -> Vec<Instant> {
+    let mut live = ambient;
+    let start = sources(graph);
+    for part in Part::ALL {
+        live.add(part, start.part(part));
+    }
+    let mut instants = Vec::with_capacity(graph.nodes().len());
+    for (i, node) in graph.nodes().enumerate() {
+        let workspace = graph.with_signature(node, |types| node.op.rule().workspace(types, backend));
+        let reused = &lifetimes.reuse[i];
+        for (o, id) in node.outputs.iter().enumerate() {
+            let tensor = graph.get(*id);
+            match reused.iter().find(|(_, output)| *output == o) {
+                // The buffer changes hands, and perhaps the part it is billed to.
+                Some((input, _)) => live.remove(graph.get(node.inputs[*input]).role.part(), tensor.ty.bytes()),
+                None => {}
+            }
+            live.add(tensor.role.part(), tensor.ty.bytes());
+        }
+        let mut during = live;
+        during.add(Part::Workspace, workspace);
+        for id in &lifetimes.deaths[i] {
+            let taken_over = reused.iter().any(|(input, _)| node.inputs[*input] == *id);
+            if !taken_over {
+                live.remove(graph.get(*id).role.part(), graph.ty(*id).bytes());
+            }
+        }
+        instants.push(Instant { during, after: live });
+    }
+    instants
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::testing::recipe;
+    use crate::step::{StepGraphs, Walk};
+
+    #[test]
+    fn what_is_left_after_a_walk_is_exactly_its_results() {
+        let graphs = StepGraphs::build(&recipe(), 4);
+        for walk in Walk::ALL {
+            let graph = graphs.walk(walk);
+            let lifetimes = Lifetimes::of(graph);
+            let end = timeline(graph, &lifetimes, Backend::Host { threads: 2 }, Bill::default()).pop().unwrap().after;
+            let unused: Bytes = graph
+                .tensors()
+                .filter(|(id, _)| graph.is_source(*id) && graph.nodes().all(|n| !n.inputs.contains(id)) && !graph.results().contains(id))
+                .map(|(_, t)| t.ty.bytes())
+                .sum();
+            let results: Bytes = graph.results().iter().map(|id| graph.ty(*id).bytes()).sum();
+            assert_eq!(end.total(), results + unused, "{walk:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_micro_step_adds_into_the_gradients_in_place() {
+        let graphs = StepGraphs::build(&recipe(), 4);
+        let graph = graphs.walk(Walk::Further);
+        let lifetimes = Lifetimes::of(graph);
+        for (node, reuse) in graph.nodes().zip(&lifetimes.reuse) {
+            if matches!(node.op, crate::step::op::Op::MatMulAccumulate(_)) {
+                assert_eq!(reuse, &[(0, 0)], "{}", node.place);
+            }
+        }
+    }
+}

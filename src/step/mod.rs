@@ -1,0 +1,299 @@
+//! From a recipe to the training step as graphs of operations.
+//!
+//! A training step is: the *first* micro-step (its gradients are new), *further* micro-steps (added to those), and the
+//! *update*. *Evaluation* is a forward pass alone. Each is a [`StepGraph`]; the executor walks them and nothing else.
+//!
+//! Invariant: nothing here knows a span, a device's speed, or burn.
+
+pub mod differentiate;
+pub mod graph;
+pub mod lifetime;
+pub mod op;
+pub mod parameter;
+pub mod tensor;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use self::differentiate::Differentiator;
+use self::graph::{Pass, StepGraph};
+use self::op::{AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, SelectRows, SumSquares};
+use self::parameter::{Block, Parameters};
+use self::tensor::{Input, ParameterId, Role, TensorId, TensorType};
+use crate::recipe::settings::{FeedForward, Norm, Optimizer, Recipe};
+
+/// The extents that every shape of the model follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Extents {
+    /// Sequences in a micro-batch B.
+    pub batch: u64,
+    /// Tokens in a sequence S.
+    pub sequence: u64,
+    /// Width D.
+    pub width: u64,
+    /// Heads H.
+    pub heads: u64,
+    /// Width of one half of the gated projection, I/2.
+    pub half: u64,
+    /// Blocks L.
+    pub depth: u64,
+    /// Vocabulary V.
+    pub vocabulary: u64,
+    /// Rows that the decoder sees in a micro-batch N.
+    pub predicted: u64,
+    /// Epsilon of the norms.
+    pub eps: f64,
+}
+
+impl Extents {
+    /// The extents of a recipe at a micro-batch.
+    pub fn new(recipe: &Recipe, batch: u64) -> Self {
+        let model = &recipe.model;
+        let FeedForward::GeluGlu { intermediate } = model.feed_forward;
+        let Norm::LayerNorm { eps } = model.norm;
+        Self {
+            batch,
+            sequence: model.sequence,
+            width: model.width,
+            heads: model.heads,
+            half: intermediate / 2,
+            depth: model.depth,
+            vocabulary: recipe.vocabulary(),
+            predicted: recipe.predicted_rows(batch.saturating_mul(model.sequence)),
+            eps,
+        }
+    }
+
+    /// Rows T = B·S of a micro-batch; also its number of tokens.
+    pub fn rows(&self) -> u64 {
+        self.batch * self.sequence
+    }
+}
+
+/// Which walk a graph is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Walk {
+    /// First micro-step of a step.
+    First,
+    /// Every later micro-step of a step.
+    Further,
+    /// Clipping and the optimizer.
+    Update,
+    /// Forward only.
+    Evaluate,
+}
+
+impl Walk {
+    /// All walks.
+    pub const ALL: [Self; 4] = [Self::First, Self::Further, Self::Update, Self::Evaluate];
+
+    /// The words for people and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first micro-step",
+            Self::Further => "further micro-step",
+            Self::Update => "update",
+            Self::Evaluate => "evaluation",
+        }
+    }
+}
+
+/// The graphs of a training step at one micro-batch.
+#[derive(Clone, Debug)]
+pub struct StepGraphs {
+    /// The extents they were built for.
+    pub extents: Extents,
+    /// The parameters of the model.
+    pub parameters: Parameters,
+    graphs: BTreeMap<Walk, StepGraph>,
+}
+
+impl StepGraphs {
+    /// Builds the graphs of a recipe at a micro-batch of `batch` sequences.
+    pub fn build(recipe: &Recipe, batch: u64) -> Self {
+        let extents = Extents::new(recipe, batch);
+        let parameters = Parameters::of(recipe, &extents);
+        let graphs = Walk::ALL
+            .into_iter()
+            .map(|walk| {
+                let graph = match walk {
+                    Walk::Update => update(&parameters, &recipe.optimizer),
+                    _ => micro_step(&parameters, &extents, walk),
+                };
+                (walk, graph)
+            })
+            .collect();
+        Self { extents, parameters, graphs }
+    }
+
+    /// The graph of a walk.
+    pub fn walk(&self, walk: Walk) -> &StepGraph {
+        &self.graphs[&walk]
+    }
+}
+
+/// Forward, and backward unless it is an evaluation.
+fn micro_step(parameters: &Parameters, e: &Extents, walk: Walk) -> StepGraph {
+    let mut graph = StepGraph::default();
+    let weights = weights(&mut graph, parameters);
+    let accumulated: BTreeMap<TensorId, TensorId> =
+        if walk == Walk::Further { gradients(&mut graph, parameters, &weights) } else { BTreeMap::new() };
+    let mut model = Model { graph: &mut graph, e, weights: &weights };
+    let (loss, constants) = model.forward(parameters);
+    graph.keep(loss);
+    for id in &weights {
+        graph.keep(*id);
+    }
+    for id in &constants {
+        if graph.get(*id).role == Role::PositionTable {
+            graph.keep(*id);
+        }
+    }
+    if walk != Walk::Evaluate {
+        let gradients = Differentiator::new(&mut graph, accumulated, constants).run();
+        for (i, weight) in weights.iter().enumerate() {
+            if let Some(gradient) = gradients.get(weight) {
+                graph.set_role(*gradient, Role::Gradient(ParameterId(i as u32)));
+                graph.keep(*gradient);
+            }
+        }
+    }
+    graph
+}
+
+fn weights(graph: &mut StepGraph, parameters: &Parameters) -> Vec<TensorId> {
+    parameters.iter().map(|(id, p)| graph.source(p.name.clone(), TensorType::f32(&p.shape), Role::Weight(id))).collect()
+}
+
+fn gradients(graph: &mut StepGraph, parameters: &Parameters, weights: &[TensorId]) -> BTreeMap<TensorId, TensorId> {
+    let source = |(id, p): (ParameterId, &parameter::Parameter)| {
+        graph.source(format!("{} · gradient", p.name), TensorType::f32(&p.shape), Role::Gradient(id))
+    };
+    weights.iter().copied().zip(parameters.iter().map(source)).collect()
+}
+
+/// The forward pass in the making.
+struct Model<'a> {
+    graph: &'a mut StepGraph,
+    e: &'a Extents,
+    weights: &'a [TensorId],
+}
+
+impl Model<'_> {
+    fn weight(&self, id: ParameterId) -> TensorId {
+        self.weights[id.0 as usize]
+    }
+
+    fn input(&mut self, input: Input, name: &str, ty: TensorType) -> TensorId {
+        self.graph.source(name, ty, Role::Input(input))
+    }
+
+    fn push(&mut self, op: impl Into<op::Op>, inputs: &[TensorId], place: &str) -> TensorId {
+        self.graph.push(op, inputs, Pass::Forward, place)[0]
+    }
+
+    fn norm(&mut self, x: TensorId, (gain, bias): (ParameterId, ParameterId), place: &str) -> TensorId {
+        let (gain, bias) = (self.weight(gain), self.weight(bias));
+        self.push(LayerNorm { eps: self.e.eps }, &[x, gain, bias], place)
+    }
+
+    fn linear(&mut self, x: TensorId, weight: ParameterId, place: &str) -> TensorId {
+        let weight = self.weight(weight);
+        self.push(MatMul::PLAIN, &[x, weight], place)
+    }
+
+    /// Adds the forward pass; gives the loss and the tensors that get no gradient.
+    fn forward(&mut self, p: &Parameters) -> (TensorId, Vec<TensorId>) {
+        let e = *self.e;
+        let tokens = self.input(Input::Tokens, "tokens", TensorType::i32(&[e.rows()]));
+        let rows = self.input(Input::Rows, "rows", TensorType::i32(&[e.predicted]));
+        let labels = self.input(Input::Labels, "labels", TensorType::i32(&[e.predicted]));
+        let weights = self.input(Input::Weights, "loss weights", TensorType::f32(&[e.predicted]));
+        let table = self.graph.source("position table", TensorType::f32(&[e.sequence, e.width]), Role::PositionTable);
+
+        let (words, scale) = (self.weight(p.words), self.weight(p.position_scale));
+        let x = self.push(Embedding, &[words, tokens], "embedding");
+        let x = self.push(AddPosition, &[x, table, scale], "embedding");
+        let mut x = self.norm(x, p.embedding_norm, "embedding");
+        for (i, block) in p.blocks.iter().enumerate() {
+            x = self.block(x, block, &format!("block {i}"));
+        }
+        let x = self.norm(x, p.final_norm, "head");
+        let x = if e.predicted == e.rows() { x } else { self.push(SelectRows, &[x, rows], "head") };
+        let logits = self.push(MatMul::TRANSPOSE_B, &[x, words], "head");
+        let loss = self.push(CrossEntropy, &[logits, labels, weights], "head");
+        (loss, vec![tokens, rows, labels, weights, table])
+    }
+
+    /// x + attention(norm(x)), then the same with the feed-forward half.
+    fn block(&mut self, x: TensorId, b: &Block, place: &str) -> TensorId {
+        let attention = Attention { heads: self.e.heads, sequence: self.e.sequence };
+        let h = self.norm(x, b.attention_norm, place);
+        let [q, k, v] = [b.query, b.key, b.value].map(|w| self.linear(h, w, place));
+        let context = self.push(attention, &[q, k, v], place);
+        let out = self.linear(context, b.output, place);
+        let x = self.push(Add, &[out, x], place);
+
+        let h = self.norm(x, b.feed_forward_norm, place);
+        let [up, gate] = [b.up, b.gate].map(|w| self.linear(h, w, place));
+        let gated = self.push(GeluGlu, &[up, gate], place);
+        let down = self.linear(gated, b.down, place);
+        self.push(Add, &[down, x], place)
+    }
+}
+
+/// Global norm, clipping, AdamW.
+fn update(parameters: &Parameters, optimizer: &Optimizer) -> StepGraph {
+    let Optimizer::AdamW { betas, eps, weight_decay, clip, .. } = optimizer;
+    let mut graph = StepGraph::default();
+    let weights = weights(&mut graph, parameters);
+    let gradients: Vec<TensorId> = gradients(&mut graph, parameters, &weights).into_values().collect();
+    let mut moment = |name: &str, role: fn(ParameterId) -> Role| -> Vec<TensorId> {
+        let make = |(id, p): (ParameterId, &parameter::Parameter)| {
+            graph.source(format!("{} · {name}", p.name), TensorType::f32(&p.shape), role(id))
+        };
+        parameters.iter().map(make).collect()
+    };
+    let (first, second) = (moment("first moment", Role::FirstMoment), moment("second moment", Role::SecondMoment));
+    let sums: Vec<TensorId> =
+        gradients.iter().map(|g| graph.push(SumSquares, &[*g], Pass::Update, "global norm")[0]).collect();
+    let factor = graph.push(ClipFactor { max: *clip }, &sums, Pass::Update, "global norm")[0];
+    graph.keep(factor);
+    for (i, (id, p)) in parameters.iter().enumerate() {
+        let weight_decay = if p.decays { *weight_decay } else { 0.0 };
+        let op = AdamW { betas: (betas.0, betas.1), eps: *eps, weight_decay };
+        let made = graph.push(op, &[weights[i], gradients[i], first[i], second[i], factor], Pass::Update, &p.name);
+        for (id, role) in made.into_iter().zip([Role::Weight(id), Role::FirstMoment(id), Role::SecondMoment(id)]) {
+            graph.set_role(id, role);
+            graph.keep(id);
+        }
+    }
+    graph
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::testing::recipe;
+
+    #[test]
+    fn every_graph_is_in_order_of_execution() {
+        let graphs = StepGraphs::build(&recipe(), 4);
+        assert!(Walk::ALL.into_iter().all(|walk| graphs.walk(walk).is_ordered()));
+    }
+
+    #[test]
+    fn every_parameter_gets_a_gradient_of_its_shape() {
+        let graphs = StepGraphs::build(&recipe(), 4);
+        for walk in [Walk::First, Walk::Further] {
+            let graph = graphs.walk(walk);
+            let kept: Vec<_> = graph.results().iter().filter(|id| matches!(graph.get(**id).role, Role::Gradient(_))).collect();
+            assert_eq!(kept.len(), graphs.parameters.iter().count());
+            for id in kept {
+                let Role::Gradient(parameter) = graph.get(*id).role else { continue };
+                assert_eq!(graph.ty(*id).shape, graphs.parameters.get(parameter).shape);
+            }
+        }
+    }
+}

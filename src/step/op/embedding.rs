@@ -1,0 +1,94 @@
+//! Rows of a table by token id, and the gradient of the table.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Backend, Rule, Signature};
+use crate::step::differentiate::Differentiator;
+use crate::step::graph::Node;
+use crate::step::tensor::TensorType;
+use crate::units::Bytes;
+
+/// (table `[V, D]`, ids `[T]`) → `[T, D]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Embedding;
+
+impl Rule for Embedding {
+    fn name(&self) -> &'static str {
+        "embedding"
+    }
+
+    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
+        vec![TensorType::f32(&[inputs[1].dim(0), inputs[0].dim(1)])]
+    }
+
+    /// Only the rows that are asked for are read.
+    fn moved(&self, types: Signature<'_>, _backend: Backend) -> Bytes {
+        types.outputs[0].bytes() * 2 + types.inputs[1].bytes()
+    }
+
+    fn workspace(&self, _types: Signature<'_>, _backend: Backend) -> Bytes {
+        Bytes::ZERO
+    }
+
+    fn differentiate(&self, node: &Node, backward: &mut Differentiator) {
+        let (table, ids) = (node.inputs[0], node.inputs[1]);
+        let Some(dy) = backward.gradient(node.outputs[0]) else { return };
+        let sum = backward.gradient(table).unwrap_or_else(|| {
+            let shape = backward.ty(table).shape.clone();
+            backward.emit(Zeros { shape }, &[])[0]
+        });
+        let sum = backward.emit(EmbeddingGradient, &[sum, dy, ids])[0];
+        backward.replace(table, sum);
+    }
+}
+
+/// (sum `[V, D]`, dy `[T, D]`, ids `[T]`) → the sum with each row of dy added to its token's row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmbeddingGradient;
+
+impl Rule for EmbeddingGradient {
+    fn name(&self) -> &'static str {
+        "embedding gradient"
+    }
+
+    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
+        vec![inputs[0].clone()]
+    }
+
+    fn moved(&self, types: Signature<'_>, _backend: Backend) -> Bytes {
+        types.inputs[1].bytes() * 3 + types.inputs[2].bytes()
+    }
+
+    /// On the host the rows are grouped by token: two index arrays. burn's scatter takes the sum as its own.
+    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
+        match backend {
+            Backend::Host { .. } => types.inputs[2].bytes() * 4 + Bytes(types.inputs[0].dim(0) * 8),
+            Backend::Plain => types.inputs[1].bytes() + types.inputs[0].bytes(),
+        }
+    }
+
+    fn in_place(&self) -> &'static [(usize, usize)] {
+        &[(0, 0)]
+    }
+}
+
+/// () → zeros: where a gradient is summed up that nothing has begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Zeros {
+    /// Shape of the result.
+    pub shape: Vec<u64>,
+}
+
+impl Rule for Zeros {
+    fn name(&self) -> &'static str {
+        "zeros"
+    }
+
+    fn outputs(&self, _inputs: &[TensorType]) -> Vec<TensorType> {
+        vec![TensorType::f32(&self.shape)]
+    }
+
+    fn workspace(&self, _types: Signature<'_>, _backend: Backend) -> Bytes {
+        Bytes::ZERO
+    }
+}

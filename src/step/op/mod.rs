@@ -1,0 +1,128 @@
+//! The operations: each file is the one description of its operations — shapes, FLOPs, bytes, what the gradient needs and
+//! the gradient itself. The matching file in `exec::op` is the one place that runs them.
+//!
+//! Shapes: B sequences of S tokens make T = B·S rows; D is the width, H the heads, V the vocabulary, N the predicted rows.
+
+mod attention;
+mod embedding;
+mod feed_forward;
+mod loss;
+mod matmul;
+mod norm;
+mod position;
+mod residual;
+mod rows;
+mod update;
+
+pub use attention::{Attention, AttentionGradient};
+pub use embedding::{Embedding, EmbeddingGradient, Zeros};
+pub use feed_forward::{GeluGlu, GeluGluGradient};
+pub use loss::{CrossEntropy, CrossEntropyGradient};
+pub use matmul::{MatMul, MatMulAccumulate};
+pub use norm::{LayerNorm, LayerNormGradient};
+pub use position::{AddPosition, PositionGradient};
+pub use residual::Add;
+pub use rows::{ScatterRows, SelectRows};
+pub use update::{AdamW, ClipFactor, SumSquares};
+
+use serde::{Deserialize, Serialize};
+
+use super::differentiate::Differentiator;
+use super::graph::Node;
+use super::tensor::TensorType;
+use crate::units::{Bytes, Flops};
+
+/// How operations are carried out; decides what an operation needs beside its inputs and outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Backend {
+    /// burn's `flex` on the CPU with cramplan's fused kernels, on this many threads.
+    Host {
+        /// Threads that each need their own scratch.
+        threads: u64,
+    },
+    /// Chains of burn's tensor operations: CUDA, and every other device.
+    Plain,
+}
+
+/// The types of an operation's inputs and outputs.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature<'a> {
+    /// Types of the inputs.
+    pub inputs: &'a [TensorType],
+    /// Types of the outputs.
+    pub outputs: &'a [TensorType],
+}
+
+impl Signature<'_> {
+    /// Bytes read and written when each operand is touched once.
+    pub fn bytes(&self) -> Bytes {
+        self.inputs.iter().chain(self.outputs).map(TensorType::bytes).sum()
+    }
+}
+
+/// What every operation says of itself.
+pub trait Rule {
+    /// Name for people and for saved plans.
+    fn name(&self) -> &'static str;
+
+    /// Types of the outputs.
+    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType>;
+
+    /// FLOPs of its matrix products; elementwise work is counted in bytes, not here (as in the paper's tables).
+    fn flops(&self, _types: Signature<'_>) -> Flops {
+        Flops::ZERO
+    }
+
+    /// Bytes moved to and from memory.
+    fn moved(&self, types: Signature<'_>, _backend: Backend) -> Bytes {
+        types.bytes()
+    }
+
+    /// Memory needed while it runs, beside inputs and outputs; an upper bound.
+    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes;
+
+    /// Pairs (input, output): the output is written into the input's buffer where the input dies here.
+    fn in_place(&self) -> &'static [(usize, usize)] {
+        &[]
+    }
+
+    /// Adds the operations that compute the gradients of its inputs from those of its outputs.
+    fn differentiate(&self, _node: &Node, _backward: &mut Differentiator) {}
+}
+
+macro_rules! operations {
+    ($($name:ident),+ $(,)?) => {
+        /// An operation of the step graph.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub enum Op { $(
+            #[doc = concat!("See [`", stringify!($name), "`].")]
+            $name($name),
+        )+ }
+
+        $(impl From<$name> for Op {
+            fn from(op: $name) -> Self {
+                Self::$name(op)
+            }
+        })+
+
+        impl Op {
+            /// What the operation says of itself.
+            pub fn rule(&self) -> &dyn Rule {
+                match self { $(Self::$name(op) => op,)+ }
+            }
+        }
+    };
+}
+
+operations! {
+    Embedding, EmbeddingGradient, Zeros,
+    AddPosition, PositionGradient,
+    LayerNorm, LayerNormGradient,
+    MatMul, MatMulAccumulate,
+    Attention, AttentionGradient,
+    GeluGlu, GeluGluGradient,
+    Add,
+    SelectRows, ScatterRows,
+    CrossEntropy, CrossEntropyGradient,
+    SumSquares, ClipFactor, AdamW,
+}

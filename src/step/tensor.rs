@@ -1,0 +1,162 @@
+//! Tensors of the step graph: shape, type and what they are for. No data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Bytes;
+
+/// Index of a tensor in its [`StepGraph`](super::StepGraph).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TensorId(pub u32);
+
+/// Index of a parameter in [`Parameters`](super::Parameters).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ParameterId(pub u32);
+
+/// Type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DType {
+    /// IEEE single precision.
+    F32,
+    /// 32-bit integers: token ids and row numbers.
+    I32,
+}
+
+impl DType {
+    /// Bytes of one element.
+    pub fn size(self) -> u64 {
+        match self {
+            Self::F32 | Self::I32 => 4,
+        }
+    }
+}
+
+/// Shape and type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TensorType {
+    /// Extents, slowest first; always row-major without gaps.
+    pub shape: Vec<u64>,
+    /// Type of the elements.
+    pub dtype: DType,
+}
+
+impl TensorType {
+    /// An f32 tensor.
+    pub fn f32(shape: &[u64]) -> Self {
+        Self { shape: shape.to_vec(), dtype: DType::F32 }
+    }
+
+    /// An i32 tensor.
+    pub fn i32(shape: &[u64]) -> Self {
+        Self { shape: shape.to_vec(), dtype: DType::I32 }
+    }
+
+    /// Number of elements.
+    pub fn elements(&self) -> u64 {
+        self.shape.iter().product()
+    }
+
+    /// Size in memory.
+    pub fn bytes(&self) -> Bytes {
+        Bytes(self.elements().saturating_mul(self.dtype.size()))
+    }
+
+    /// Extent `i`, or 1 where there is none.
+    pub fn dim(&self, i: usize) -> u64 {
+        self.shape.get(i).copied().unwrap_or(1)
+    }
+}
+
+/// What the host feeds into each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Input {
+    /// Token ids after masking, `[B·S]`.
+    Tokens,
+    /// Positions that the decoder sees, `[N]`.
+    Rows,
+    /// The tokens to predict there, `[N]`.
+    Labels,
+    /// Weight of each prediction in the loss, `[N]`.
+    Weights,
+}
+
+/// What a tensor is for; decides whose memory it is and how long it stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// A parameter's value.
+    Weight(ParameterId),
+    /// A parameter's gradient, summed over the micro-steps of a step.
+    Gradient(ParameterId),
+    /// A parameter's first moment.
+    FirstMoment(ParameterId),
+    /// A parameter's second moment.
+    SecondMoment(ParameterId),
+    /// The fixed table of sinusoids, `[S, D]`.
+    PositionTable,
+    /// Fed by the host.
+    Input(Input),
+    /// Made and used within the step.
+    Activation,
+}
+
+impl Role {
+    /// The part of the memory bill it stands on.
+    pub fn part(self) -> Part {
+        match self {
+            Self::Weight(_) | Self::PositionTable => Part::Weights,
+            Self::Gradient(_) => Part::Gradients,
+            Self::FirstMoment(_) | Self::SecondMoment(_) => Part::Optimizer,
+            Self::Input(_) | Self::Activation => Part::Activations,
+        }
+    }
+
+    /// Whether the tensor stays in memory from the first step to the last.
+    pub fn is_resident(self) -> bool {
+        matches!(self, Self::Weight(_) | Self::FirstMoment(_) | Self::SecondMoment(_) | Self::PositionTable)
+    }
+}
+
+/// A line of the memory bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Part {
+    /// Parameters and constant tables.
+    Weights,
+    /// Accumulated gradients.
+    Gradients,
+    /// Moments.
+    Optimizer,
+    /// Inputs and what forward keeps for backward.
+    Activations,
+    /// Temporaries inside one operation.
+    Workspace,
+    /// The program, its runtime and the data it holds: not tensors.
+    Process,
+}
+
+impl Part {
+    /// All parts, in the order of the bill.
+    pub const ALL: [Self; 6] =
+        [Self::Weights, Self::Gradients, Self::Optimizer, Self::Activations, Self::Workspace, Self::Process];
+
+    /// The word on the bill and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Weights => "weights",
+            Self::Gradients => "gradients",
+            Self::Optimizer => "optimizer",
+            Self::Activations => "activations",
+            Self::Workspace => "workspace",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// A tensor of the graph.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tensor {
+    /// For people: `block 3 · probabilities`.
+    pub name: String,
+    /// Shape and element type.
+    pub ty: TensorType,
+    /// What it is for.
+    pub role: Role,
+}
