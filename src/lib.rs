@@ -1,4 +1,19 @@
-//! cramplan
+//! cramplan compiles training recipes.
+pub mod budget;
+pub mod check;
+pub mod cli;
+#[cfg(feature = "data")]
+pub mod data;
+pub mod device;
 pub mod diag;
+#[cfg(feature = "exec")]
+pub mod exec;
+pub mod ledger;
+pub mod pipeline;
+pub mod plan;
+pub mod recipe;
 pub mod rng;
 pub mod source;
+pub mod step;
+pub mod syntax;
+pub mod units;

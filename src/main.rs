@@ -1,1 +1,14 @@
-fn main() {}
+//! The program: the library's command line, with a heap that knows its peak.
+
+use std::process::ExitCode;
+
+use cramplan::cli::{Host, main as cramplan};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+fn main() -> ExitCode {
+    let host = Host { heap_peak: || Some(HEAP.peak_usage()), reset_heap_peak: || HEAP.reset_peak_usage() };
+    cramplan(std::env::args_os(), host).into()
+}

@@ -67,6 +67,11 @@ impl Sources {
         self.all.get(id.0 as usize)
     }
 
+    /// The source of a name, where it was added before.
+    pub fn find(&self, name: &str) -> Option<SourceId> {
+        self.all.iter().position(|s| s.name == name).map(|i| SourceId(i as u32))
+    }
+
     /// All sources in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
         self.all.iter()

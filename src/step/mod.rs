@@ -140,8 +140,11 @@ fn micro_step(parameters: &Parameters, e: &Extents, walk: Walk) -> StepGraph {
     let accumulated: BTreeMap<TensorId, TensorId> =
         if walk == Walk::Further { gradients(&mut graph, parameters, &weights) } else { BTreeMap::new() };
     let mut model = Model { graph: &mut graph, e, weights: &weights };
-    let (loss, constants) = model.forward(parameters);
+    let (loss, row_losses, constants) = model.forward(parameters);
     graph.keep(loss);
+    if walk == Walk::Evaluate {
+        graph.keep(row_losses);
+    }
     for id in &weights {
         graph.keep(*id);
     }
@@ -203,8 +206,8 @@ impl Model<'_> {
         self.push(MatMul::PLAIN, &[x, weight], place)
     }
 
-    /// Adds the forward pass; gives the loss and the tensors that get no gradient.
-    fn forward(&mut self, p: &Parameters) -> (TensorId, Vec<TensorId>) {
+    /// Adds the forward pass; gives the loss, the loss of each row and the tensors that get no gradient.
+    fn forward(&mut self, p: &Parameters) -> (TensorId, TensorId, Vec<TensorId>) {
         let e = *self.e;
         let tokens = self.input(Input::Tokens, "tokens", TensorType::i32(&[e.rows()]));
         let rows = self.input(Input::Rows, "rows", TensorType::i32(&[e.predicted]));
@@ -222,8 +225,8 @@ impl Model<'_> {
         let x = self.norm(x, p.final_norm, "head");
         let x = if e.predicted == e.rows() { x } else { self.push(SelectRows, &[x, rows], "head") };
         let logits = self.push(MatMul::TRANSPOSE_B, &[x, words], "head");
-        let loss = self.push(CrossEntropy, &[logits, labels, weights], "head");
-        (loss, vec![tokens, rows, labels, weights, table])
+        let made = self.graph.push(CrossEntropy, &[logits, labels, weights], Pass::Forward, "head");
+        (made[0], made[2], vec![tokens, rows, labels, weights, table])
     }
 
     /// x + attention(norm(x)), then the same with the feed-forward half.

@@ -8,9 +8,9 @@ use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
 use crate::units::Bytes;
 
-/// (logits `[N, V]`, labels `[N]`, weights `[N]`) → loss `[1]`, log-sum-exp `[N]`.
+/// (logits `[N, V]`, labels `[N]`, weights `[N]`) → loss `[1]`, log-sum-exp `[N]`, loss of each row `[N]`.
 ///
-/// loss = Σ wᵢ·(lseᵢ − logitᵢ[labelᵢ]). The host puts 1/(masked rows · accumulation) into the weights, and 0 for rows that
+/// Row i loses lseᵢ − logitᵢ[labelᵢ]; loss = Σ wᵢ · row i. The host puts 1/(masked rows · accumulation) into the weights, and 0 for rows that
 /// only fill up the sparse prediction: so mean and accumulation need no operation of their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CrossEntropy;
@@ -21,12 +21,13 @@ impl Rule for CrossEntropy {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![TensorType::f32(&[1]), TensorType::f32(&[inputs[0].dim(0)])]
+        let rows = TensorType::f32(&[inputs[0].dim(0)]);
+        vec![TensorType::f32(&[1]), rows.clone(), rows]
     }
 
     fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
         match backend {
-            Backend::Host { .. } => types.outputs[1].bytes() * 2,
+            Backend::Host { .. } => Bytes::ZERO,
             Backend::Plain => types.inputs[0].bytes() * 2 + types.outputs[1].bytes() * 4,
         }
     }

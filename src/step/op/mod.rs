@@ -19,11 +19,11 @@ pub use embedding::{Embedding, EmbeddingGradient, Zeros};
 pub use feed_forward::{GeluGlu, GeluGluGradient};
 pub use loss::{CrossEntropy, CrossEntropyGradient};
 pub use matmul::{MatMul, MatMulAccumulate};
-pub use norm::{LayerNorm, LayerNormGradient};
+pub use norm::{LayerNorm, LayerNormGradient, NORM_ROWS};
 pub use position::{AddPosition, PositionGradient};
 pub use residual::Add;
 pub use rows::{ScatterRows, SelectRows};
-pub use update::{AdamW, ClipFactor, SumSquares};
+pub use update::{AdamW, ClipFactor, SUM_CHUNK, SumSquares};
 
 use serde::{Deserialize, Serialize};
 

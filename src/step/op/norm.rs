@@ -44,6 +44,9 @@ impl Rule for LayerNorm {
     }
 }
 
+/// Rows that share one partial sum of the gradients of gain and bias.
+pub const NORM_ROWS: u64 = 64;
+
 /// (dy, x `[T, D]`, mean, 1/σ `[T]`, gain `[D]`) → dx `[T, D]`, dgain `[D]`, dbias `[D]`.
 ///
 /// With n = (x − mean)/σ and g = dy ⊙ gain: dx = (g − mean(g) − n · mean(g ⊙ n))/σ, means over D.
@@ -59,10 +62,10 @@ impl Rule for LayerNormGradient {
         vec![inputs[0].clone(), inputs[4].clone(), inputs[4].clone()]
     }
 
-    /// On the host, partial sums for the gain and the bias, one pair per 64 rows at most.
+    /// On the host, partial sums for the gain and the bias, one pair for every [`NORM_ROWS`] rows.
     fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
         match backend {
-            Backend::Host { .. } => types.inputs[4].bytes() * (2 * types.inputs[0].dim(0).div_ceil(64)),
+            Backend::Host { .. } => types.inputs[4].bytes() * (2 * types.inputs[0].dim(0).div_ceil(NORM_ROWS)),
             Backend::Plain => types.inputs[0].bytes() * 4 + types.inputs[2].bytes() * 4,
         }
     }

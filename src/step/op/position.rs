@@ -54,10 +54,10 @@ impl Rule for PositionGradient {
         vec![TensorType::f32(&[1])]
     }
 
-    /// As plain operations the product is made, and one row sum for each position.
+    /// As plain operations the product is made, then its sums; on the host there is one partial sum for each sequence.
     fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
         match backend {
-            Backend::Host { .. } => Bytes(types.inputs[0].dim(0) * 8),
+            Backend::Host { .. } => Bytes(types.inputs[0].dim(0) / types.inputs[1].dim(0) * 8),
             Backend::Plain => types.inputs[0].bytes() * 2,
         }
     }

@@ -1,0 +1,149 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Compiles training recipes: what one GPU and one day can do, before you spend them.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Says whether a recipe can be run, in what memory and how long (exit code 0 if it can, 1 if not, 2 if it is no recipe)
+    Check(Check),
+    /// Shows the plan of a recipe, with its costs, and saves it
+    Plan(Plan),
+    /// Trains: a recipe, a saved plan, or `./recipe.ron`
+    Run(Run),
+    /// Writes a first recipe
+    Init(Init),
+    /// Lists the devices that recipes and `--for` can name
+    Devices(Devices),
+    /// Shows learning rate and batch over the budget
+    Schedule(Schedule),
+}
+
+/// Which recipe.
+#[derive(Debug, Args)]
+pub struct Choice {
+    /// The recipe
+    #[arg(default_value = "recipe.ron")]
+    pub recipe: PathBuf,
+    /// Replaces a field of the recipe, such as `model.depth=8`; can be given several times
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Plans for another device than the recipe's or this machine's
+    #[arg(long = "for", value_name = "DEVICE")]
+    pub device: Option<String>,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Which recipe.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// How to print the verdict
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Text for people or JSON for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// Which recipe.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Saves the plan, to be run with `cramplan run FILE`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How to print the plan
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub format: PlanFormat,
+}
+
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// A tree with costs.
+    Text,
+    /// Everything, for programs.
+    Json,
+    /// A graph for Graphviz.
+    Dot,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The recipe, or a plan saved with `cramplan plan --out`
+    #[arg(default_value = "recipe.ron")]
+    pub recipe: PathBuf,
+    /// Replaces a field of the recipe, such as `budget.time=10min`; can be given several times
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// What to run on: `auto`, `cpu`, `cuda` or `cuda:INDEX`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// Does three real micro-steps, and holds them against the plan
+    #[arg(long)]
+    pub dry: bool,
+    /// Goes on with the run in this directory from its newest checkpoint
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["dry", "replay", "set"])]
+    pub resume: Option<PathBuf>,
+    /// Does the run in this directory over again, step by step as it was recorded, and compares
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["dry", "set"])]
+    pub replay: Option<PathBuf>,
+    /// Where runs are recorded
+    #[arg(long, value_name = "DIRECTORY", default_value = "runs")]
+    pub runs: PathBuf,
+    /// Where prepared text is kept
+    #[arg(long, value_name = "DIRECTORY", default_value = ".cramplan")]
+    pub cache: PathBuf,
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Where to write the recipe
+    #[arg(default_value = "recipe.ron")]
+    pub path: PathBuf,
+}
+
+/// `devices`
+#[derive(Debug, Args)]
+pub struct Devices {
+    /// How to print the list
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `schedule`
+#[derive(Debug, Args)]
+pub struct Schedule {
+    /// Which recipe.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// How many points of the budget to show, both ends included
+    #[arg(long, value_name = "N", default_value_t = 21, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    pub points: u32,
+    /// How to print the curves
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}

@@ -1,0 +1,41 @@
+//! `cramplan plan`
+
+use super::arguments::{Plan as Options, PlanFormat};
+use super::{Exit, check, complain, print, print_json, render, say, world};
+use crate::ledger::write_durably;
+use crate::pipeline::Verdict;
+use crate::plan::{self, Plan};
+
+/// Shows and saves the plan of a recipe.
+pub fn plan(options: &Options) -> Exit {
+    let compilation = match world::compile_choice(&options.choice, world::machine()) {
+        Ok(compilation) => compilation,
+        Err(unreadable) => {
+            let (message, help) = unreadable.message();
+            complain(&message);
+            say(&format!("help: {help}"));
+            return Exit::Invalid;
+        }
+    };
+    render::show(&compilation.diagnostics, &compilation.sources);
+    let exit = check::exit(&compilation);
+    let Some(Verdict::Feasible(feasible)) = compilation.verdict else { return exit };
+    let plan = plan::lower(*feasible, &world::base(&options.choice.recipe));
+    if let Some(path) = &options.out {
+        if let Err(error) = write_durably(path, plan.save().as_bytes()) {
+            complain(&format!("`{}` cannot be written: {error}", path.display()));
+            return Exit::Failed;
+        }
+        say(&format!("saved to `{0}`; run it with `cramplan run {0}`", path.display()));
+    }
+    show(&plan, options.format);
+    Exit::Success
+}
+
+fn show(plan: &Plan, format: PlanFormat) {
+    match format {
+        PlanFormat::Text => print(&plan::tree(plan)),
+        PlanFormat::Json => print_json(&plan::json(plan)),
+        PlanFormat::Dot => print(&plan::dot(plan)),
+    }
+}

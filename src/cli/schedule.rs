@@ -1,0 +1,66 @@
+//! `cramplan schedule`
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::arguments::{Format, Schedule};
+use super::{Exit, complain, print, print_json, render, say, world};
+use crate::check::Costed;
+use crate::units::Ratio;
+
+/// A point of the curves.
+struct Point {
+    progress: f64,
+    rate: f64,
+    accumulation: u64,
+}
+
+/// Prints learning rate and batch over the budget.
+pub fn schedule(options: &Schedule) -> Exit {
+    let compilation = match world::compile_choice(&options.choice, world::machine()) {
+        Ok(compilation) => compilation,
+        Err(unreadable) => {
+            let (message, help) = unreadable.message();
+            complain(&message);
+            say(&format!("help: {help}"));
+            return Exit::Invalid;
+        }
+    };
+    render::show(&compilation.diagnostics, &compilation.sources);
+    let Some(verdict) = &compilation.verdict else { return Exit::Invalid };
+    let costed = verdict.costed();
+    let points = points(costed, options.points);
+    let micro_batch = costed.estimate.micro_batch;
+    match options.format {
+        Format::Text => print(&table(costed, &points)),
+        Format::Json => print_json(
+            &points
+                .iter()
+                .map(|p| json!({"progress": p.progress, "lr": p.rate, "accumulation": p.accumulation, "batch": p.accumulation * micro_batch}))
+                .collect(),
+        ),
+    }
+    Exit::Success
+}
+
+fn points(costed: &Costed, count: u32) -> Vec<Point> {
+    let recipe = &costed.recipe;
+    let point = |i: u32| {
+        let progress = Ratio(f64::from(i) / f64::from(count - 1));
+        let accumulation = recipe.batch.accumulation(progress, costed.estimate.micro_batch);
+        Point { progress: progress.0, rate: recipe.lr.at(progress), accumulation }
+    };
+    (0..count).map(point).collect()
+}
+
+fn table(costed: &Costed, points: &[Point]) -> String {
+    let mut out = format!("{:>8}  {:>9}  {:>8}\n", "progress", "lr", "batch");
+    let peak = costed.recipe.lr.peak();
+    for p in points {
+        let batch = p.accumulation * costed.estimate.micro_batch;
+        let bar = "█".repeat((p.rate / peak * 30.0).round() as usize);
+        let _ = writeln!(out, "{:>7.1}%  {:>9.3e}  {batch:>8}  {bar}", p.progress * 100.0, p.rate);
+    }
+    out
+}

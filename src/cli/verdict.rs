@@ -1,0 +1,162 @@
+//! The verdict: for people at a glance, for programs in full.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::render;
+use crate::budget::{Estimate, Limit};
+use crate::check::Costed;
+use crate::pipeline::{Compilation, Verdict};
+use crate::step::Walk;
+use crate::step::tensor::Part;
+use crate::units::{Ratio, Tokens};
+
+/// The verdict as text.
+pub fn text(verdict: &Verdict) -> String {
+    let costed = verdict.costed();
+    let mut out = String::new();
+    let word = match verdict {
+        Verdict::Feasible(_) => "feasible",
+        Verdict::Infeasible(_) => "not feasible",
+    };
+    let _ = writeln!(out, "{} on {}: {word}\n", costed.recipe.name, costed.device.name);
+    for (name, lines) in [("memory", memory(costed)), ("model", model(costed)), ("step", step(costed)), ("run", run(costed)), ("sources", sources(costed))] {
+        for (i, line) in lines.iter().enumerate() {
+            let _ = writeln!(out, "  {:9} {line}", if i == 0 { name } else { "" });
+        }
+    }
+    out
+}
+
+fn memory(costed: &Costed) -> Vec<String> {
+    let e = &costed.estimate;
+    let share = e.peak.bytes.as_f64() / e.limit.as_f64();
+    let mut lines = vec![format!("{} of {} at the peak  {}  {}", e.peak.bytes, e.limit, bar(share), Ratio(share))];
+    let parts: Vec<String> = e.peak.parts.iter().map(|(part, bytes)| format!("{} {bytes}", part.name())).collect();
+    lines.extend(parts.chunks(3).map(|chunk| chunk.join(" · ")));
+    lines.push(format!("peak: {}, {}", e.peak.operation, e.peak.walk.name()));
+    lines
+}
+
+fn bar(share: f64) -> String {
+    let full = (share.clamp(0.0, 1.0) * 20.0).round() as usize;
+    "█".repeat(full) + &"░".repeat(20 - full)
+}
+
+fn model(costed: &Costed) -> Vec<String> {
+    let p = costed.estimate.parameters;
+    vec![format!(
+        "{} parameters, {} of them not in the embedding, {} with weight decay",
+        Tokens(p.total),
+        Tokens(p.non_embedding),
+        Tokens(p.decayed)
+    )]
+}
+
+fn step(costed: &Costed) -> Vec<String> {
+    let e = &costed.estimate;
+    let first = e.walk(Walk::First);
+    let tokens = costed.graphs.extents.sequence;
+    let sequences = e.accumulation * e.micro_batch;
+    vec![
+        format!("{} × micro-batch of {} = {sequences} sequences of {tokens} tokens", e.accumulation, e.micro_batch),
+        format!("a micro-step: {} forward, {} backward, {}", first.forward, first.backward, first.time),
+    ]
+}
+
+fn run(costed: &Costed) -> Vec<String> {
+    let run = &costed.estimate.run;
+    let mut lines = vec![format!(
+        "{} steps · {} tokens · {} · {}; {} binds",
+        run.steps,
+        run.tokens,
+        run.flops,
+        run.seconds,
+        limit(run.binds)
+    )];
+    lines.push(format!("{} of it for {} evaluations and {} checkpoints", run.overhead, run.evaluations, run.checkpoints));
+    lines
+}
+
+fn limit(limit: Limit) -> String {
+    format!("`budget.{}`", limit.name())
+}
+
+fn sources(costed: &Costed) -> Vec<String> {
+    let d = &costed.device;
+    vec![
+        format!("limit {}: {}", costed.estimate.limit, costed.estimate.limit_source),
+        format!("peak {}: {}", d.peak.value, d.peak.source),
+        format!("of it {}: {}", Ratio(d.efficiency.value), d.efficiency.source),
+        format!("bandwidth {}: {}", d.bandwidth.value, d.bandwidth.source),
+        format!("process {}: {}", d.overhead.value, d.overhead.source),
+    ]
+}
+
+/// Everything as JSON.
+pub fn json(compilation: &Compilation) -> Value {
+    let diagnostics = render::json_list(&compilation.diagnostics, &compilation.sources);
+    let Some(verdict) = &compilation.verdict else {
+        return json!({"recipe": null, "feasible": false, "diagnostics": diagnostics});
+    };
+    let costed = verdict.costed();
+    let e = &costed.estimate;
+    let first = e.walk(Walk::First);
+    json!({
+        "recipe": costed.recipe.name,
+        "feasible": matches!(verdict, Verdict::Feasible(_)),
+        "params": e.parameters,
+        "flops": {"forward": big(first.forward.0), "backward": big(first.backward.0)},
+        "micro_batch": e.micro_batch,
+        "accumulation": e.accumulation,
+        "memory": memory_json(e),
+        "tokens": big(u128::from(e.run.tokens.0)),
+        "steps": e.run.steps,
+        "seconds": e.run.seconds.0,
+        "run": {
+            "micro_steps": e.run.micro_steps,
+            "flops": big(e.run.flops.0),
+            "binds": e.run.binds.name(),
+            "evaluations": e.run.evaluations,
+            "checkpoints": e.run.checkpoints,
+            "overhead_seconds": e.run.overhead.0,
+        },
+        "device": costed.device,
+        "diagnostics": diagnostics,
+    })
+}
+
+fn memory_json(e: &Estimate) -> Value {
+    let parts: serde_json::Map<String, Value> =
+        Part::ALL.into_iter().zip(&e.peak.parts).map(|(part, (_, bytes))| (part.name().to_owned(), json!(bytes.0))).collect();
+    json!({
+        "peak_bytes": e.peak.bytes.0,
+        "limit_bytes": e.limit.0,
+        "limit_source": e.limit_source,
+        "parts": parts,
+        "peak_at": {"walk": e.peak.walk.name(), "index": e.peak.index, "operation": e.peak.operation},
+        "checkpoint_bytes": e.checkpoint.0,
+    })
+}
+
+/// A whole number: as a string where a double cannot hold it.
+fn big(n: u128) -> Value {
+    u64::try_from(n).ok().filter(|n| *n <= 1 << 53).map_or_else(|| json!(n.to_string()), |n| json!(n))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_past_two_to_the_53_are_strings() {
+        assert_eq!(big(1 << 53), json!(9_007_199_254_740_992_u64));
+        assert_eq!(big((1 << 53) + 1), json!("9007199254740993"));
+    }
+
+    #[test]
+    fn the_bar_is_always_twenty_wide() {
+        assert!([0.0, 0.3, 1.0, 7.0].into_iter().all(|x| bar(x).chars().count() == 20));
+    }
+}

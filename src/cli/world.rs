@@ -1,0 +1,127 @@
+//! Facts of the world outside: files, this machine, the command line's wishes.
+
+use std::path::{Path, PathBuf};
+
+use super::arguments::Choice;
+use crate::device::{Device, HostFacts, Sourced, cpu};
+use crate::pipeline::{Compilation, Inputs, compile};
+use crate::units::Bytes;
+
+/// A recipe that could not be opened.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Which file.
+    pub path: PathBuf,
+    /// Why.
+    pub why: std::io::Error,
+}
+
+impl Unreadable {
+    /// What is wrong, and a way out.
+    pub fn message(&self) -> (String, String) {
+        let path = self.path.display();
+        let help = if self.why.kind() == std::io::ErrorKind::NotFound && self.path == Path::new("recipe.ron") {
+            "`cramplan init` writes a first recipe here; or name one: `cramplan check recipes/quickstart.ron`".to_owned()
+        } else {
+            "check the path".to_owned()
+        };
+        (format!("`{path}` cannot be read: {}", self.why), help)
+    }
+}
+
+/// Compiles the recipe of a command line on this machine.
+///
+/// # Errors
+/// Where the recipe cannot be read.
+pub fn compile_choice(choice: &Choice, machine: Device) -> Result<Compilation, Unreadable> {
+    let text = read_text(&choice.recipe).map_err(|why| Unreadable { path: choice.recipe.clone(), why })?;
+    let mut read = |path: &str, importer: &str| {
+        let target = Path::new(importer).parent().unwrap_or(Path::new("")).join(path);
+        let text = read_text(&target).map_err(|e| format!("`{}` cannot be read: {e}", target.display()))?;
+        Ok((target.display().to_string(), text))
+    };
+    Ok(compile(Inputs {
+        entry: (choice.recipe.display().to_string(), text),
+        read: &mut read,
+        overrides: &choice.set,
+        machine,
+        asked: choice.device.clone(),
+    }))
+}
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let bytes = std::fs::read(path)?;
+    String::from_utf8(bytes).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
+}
+
+/// This machine's CPU.
+pub fn machine() -> Device {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = field(&cpuinfo, "model name").unwrap_or("unknown processor").to_owned();
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    cpu(&HostFacts { model, threads, clock: clock(&cpuinfo), avx512: avx512(), avx2: avx2(), memory: memory() })
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.split_once(':').map(|(_, value)| value.trim())
+}
+
+fn clock(cpuinfo: &str) -> Option<Sourced<f64>> {
+    let mhz: f64 = field(cpuinfo, "cpu MHz")?.parse().ok()?;
+    (mhz > 100.0).then(|| Sourced::new(mhz * 1e6, "/proc/cpuinfo"))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn avx512() -> bool {
+    std::arch::is_x86_feature_detected!("avx512f")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn avx2() -> bool {
+    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn avx512() -> bool {
+    false
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn avx2() -> bool {
+    false
+}
+
+/// Memory of this machine, or of the control group where that is less.
+fn memory() -> Sourced<Bytes> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = field(&meminfo, "MemTotal").and_then(|v| v.trim_end_matches(" kB").trim().parse::<u64>().ok());
+    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .into_iter()
+        .find_map(|path| Some((path, std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok()?)));
+    match (total, group) {
+        (Some(kib), Some((path, bytes))) if bytes < kib * 1024 => Sourced::new(Bytes(bytes), path),
+        (Some(kib), _) => Sourced::new(Bytes(kib * 1024), "/proc/meminfo"),
+        (None, _) => Sourced::new(Bytes::gib(4), "assumed: this system does not tell its memory"),
+    }
+}
+
+/// Peak of this process's resident memory since [`reset_resident_peak`]; Linux only.
+#[cfg(feature = "exec")]
+pub fn resident_peak() -> Option<Bytes> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib: u64 = field(&status, "VmHWM")?.trim_end_matches(" kB").trim().parse().ok()?;
+    Some(Bytes(kib * 1024))
+}
+
+/// Begins to observe the resident memory anew; where the system does not let us, the peak is that of the whole process.
+#[cfg(feature = "exec")]
+pub fn reset_resident_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The directory of a recipe, absolute, for the paths in it.
+pub fn base(recipe: &Path) -> String {
+    let parent = recipe.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned()).display().to_string()
+}

@@ -1,0 +1,34 @@
+//! From a plan's recipe to the data stage's own words.
+
+use std::path::Path;
+
+use crate::data::{CorpusSpec, Normalizer, SourceSpec};
+use crate::plan::Plan;
+use crate::recipe::settings::{Normalization, TextSource};
+
+/// What the data stage is asked for.
+pub fn corpus_spec(plan: &Plan) -> CorpusSpec {
+    let recipe = &plan.recipe;
+    let does = |what: &Normalization| recipe.data.normalize.contains(what);
+    CorpusSpec {
+        sources: recipe.data.sources.iter().map(|source| source_spec(source, &plan.base)).collect(),
+        normalize: Normalizer {
+            quotes: does(&Normalization::Quotes {}),
+            lowercase: does(&Normalization::Lowercase {}),
+            strip_accents: does(&Normalization::StripAccents {}),
+            ascii: does(&Normalization::Ascii {}),
+            collapse_spaces: does(&Normalization::CollapseSpaces {}),
+        },
+        validation: recipe.data.validation.0,
+        vocab: recipe.vocabulary(),
+        sequence: recipe.model.sequence,
+        seed: recipe.seed,
+    }
+}
+
+fn source_spec(source: &TextSource, base: &str) -> SourceSpec {
+    match source {
+        TextSource::Text { path } => SourceSpec::Text { pattern: Path::new(base).join(path).display().to_string() },
+        TextSource::Synthetic { sentences } => SourceSpec::Synthetic { sentences: *sentences },
+    }
+}

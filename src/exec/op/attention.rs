@@ -1,0 +1,133 @@
+//! Softmax attention.
+
+use burn::tensor::Tensor;
+use rayon::prelude::*;
+
+use super::{Frame, Plain, Run, flat};
+use crate::exec::host::math::{softmax, sum};
+use crate::exec::host::matrix::{Layout, Threads, product};
+use crate::exec::host::{pieces2, wide};
+use crate::step::op::{Attention, AttentionGradient};
+
+/// The extents inside the kernels.
+#[derive(Clone, Copy)]
+struct Shape {
+    heads: usize,
+    sequence: usize,
+    width: usize,
+    /// Width of a head.
+    dim: usize,
+}
+
+impl Shape {
+    fn new(op: Attention, width: usize) -> Self {
+        let heads = op.heads as usize;
+        Self { heads, sequence: op.sequence as usize, width, dim: width / heads }
+    }
+
+    /// 1/√(D/H).
+    fn scale(self) -> f32 {
+        1.0 / libm::sqrtf(self.dim as f32)
+    }
+
+    /// Head h of a sequence's rows.
+    fn head(self, h: usize) -> Layout {
+        Layout::window(h * self.dim, self.sequence, self.dim, self.width)
+    }
+
+    fn square(self) -> Layout {
+        Layout::full(self.sequence, self.sequence)
+    }
+
+    /// Elements of a sequence, and of its probabilities.
+    fn sizes(self) -> (usize, usize) {
+        (self.sequence * self.width, self.heads * self.sequence * self.sequence)
+    }
+}
+
+impl Run for Attention {
+    fn host(&self, frame: &mut Frame<'_>) {
+        let shape = Shape::new(*self, frame.dim(0, 1));
+        let (rows, squares) = shape.sizes();
+        let (q, k, v) = (frame.floats(0), frame.floats(1), frame.floats(2));
+        let [context, probabilities] = frame.take();
+        pieces2(context, probabilities, (rows, squares), |b, context, probabilities| {
+            let [q, k, v] = [q, k, v].map(|x| &x[b * rows..][..rows]);
+            for (h, p) in probabilities.chunks_exact_mut(shape.sequence * shape.sequence).enumerate() {
+                let (head, square) = (shape.head(h), shape.square());
+                product((p, square), (q, head), (k, head.transposed()), 0.0, 1.0, Threads::One);
+                for row in p.chunks_exact_mut(shape.sequence) {
+                    softmax(row, shape.scale());
+                }
+                product((context, head), (p, square), (v, head), 0.0, 1.0, Threads::One);
+            }
+        });
+    }
+
+    fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
+        let shape = Shape::new(*self, x.dim(0, 1));
+        let [q, k, v] = [0, 1, 2].map(|i| apart(x.flat(i), shape));
+        let scores = q.matmul(k.transpose()) * f64::from(shape.scale());
+        let top = scores.clone().max_dim(3);
+        let e = (scores - top).exp();
+        let p = e.clone() / e.sum_dim(3);
+        vec![together(p.clone().matmul(v)), flat(p)]
+    }
+}
+
+/// `[B·S·D]` → `[B, H, S, D/H]`.
+fn apart(x: Tensor<1>, s: Shape) -> Tensor<4> {
+    x.reshape([-1, s.sequence as isize, s.heads as isize, s.dim as isize]).swap_dims(1, 2)
+}
+
+/// `[B, H, S, D/H]` → `[B·S·D]`.
+fn together(x: Tensor<4>) -> Tensor<1> {
+    flat(x.swap_dims(1, 2))
+}
+
+impl Run for AttentionGradient {
+    fn host(&self, frame: &mut Frame<'_>) {
+        let shape = Shape::new(self.0, frame.dim(0, 1));
+        let (rows, squares) = shape.sizes();
+        let [dout, q, k, v, p] = [0, 1, 2, 3, 4].map(|i| frame.floats(i));
+        let [dq, dk, dv] = frame.take();
+        let outputs = dq.par_chunks_mut(rows).zip(dk.par_chunks_mut(rows)).zip(dv.par_chunks_mut(rows)).enumerate();
+        let scratch = || vec![0f32; shape.sequence * shape.sequence];
+        outputs.for_each_init(scratch, |scratch, (b, ((dq, dk), dv))| {
+            let inputs = [dout, q, k, v].map(|x| &x[b * rows..][..rows]);
+            let p = &p[b * squares..][..squares];
+            wide(|| one_sequence(shape, inputs, p, [dq, dk, dv], scratch));
+        });
+    }
+
+    fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
+        let shape = Shape::new(self.0, x.dim(0, 1));
+        let [dout, q, k, v] = [0, 1, 2, 3].map(|i| apart(x.flat(i), shape));
+        let p: Tensor<4> = x.take(4);
+        let dv = p.clone().transpose().matmul(dout.clone());
+        let dp = dout.matmul(v.transpose());
+        let along = (dp.clone() * p.clone()).sum_dim(3);
+        let ds = p * (dp - along) * f64::from(shape.scale());
+        let dq = ds.clone().matmul(k);
+        let dk = ds.transpose().matmul(q);
+        vec![together(dq), together(dk), together(dv)]
+    }
+}
+
+#[inline(always)]
+fn one_sequence(shape: Shape, [dout, q, k, v]: [&[f32]; 4], p: &[f32], [dq, dk, dv]: [&mut [f32]; 3], scratch: &mut [f32]) {
+    let (s, scale, square) = (shape.sequence, shape.scale(), shape.square());
+    for (h, p) in p.chunks_exact(s * s).enumerate() {
+        let head = shape.head(h);
+        product((dv, head), (p, square.transposed()), (dout, head), 0.0, 1.0, Threads::One);
+        product((scratch, square), (dout, head), (v, head.transposed()), 0.0, 1.0, Threads::One);
+        for (d, p) in scratch.chunks_exact_mut(s).zip(p.chunks_exact(s)) {
+            let along = sum(s, |i| d[i] * p[i]);
+            for (d, p) in d.iter_mut().zip(p) {
+                *d = p * (*d - along) * scale;
+            }
+        }
+        product((dq, head), (scratch, square), (k, head), 0.0, 1.0, Threads::One);
+        product((dk, head), (scratch, square.transposed()), (q, head), 0.0, 1.0, Threads::One);
+    }
+}

@@ -1,0 +1,539 @@
+//! The run: optimizer steps until the budget is spent, with evaluations and checkpoints at their times.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::tensor::Device;
+
+use super::clock::{Rates, Spent, affordable, progress};
+use super::error::Error;
+use super::evaluate::{Evaluator, Scores};
+use super::op::Scalars;
+use super::state::State;
+use super::trainer::{Feed, Trainer, probe_memory};
+use super::walk::Form;
+use crate::data::{Batcher, MaskSpec, Shards, SyntheticFacts};
+use crate::device::DeviceKind;
+use crate::ledger::{Compared, Event, Journal, Outcome, Position, Reason, Recorded, RunDirectory, files, write_durably};
+use crate::plan::Plan;
+use crate::recipe::decode::Interval;
+use crate::units::{Bytes, Ratio};
+
+/// Where the steps get their progress from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pace {
+    /// The budget and the clock.
+    Budget,
+    /// The record of another run.
+    Replay {
+        /// Its name, for the record.
+        of: String,
+        /// Its steps.
+        steps: Vec<Recorded>,
+    },
+}
+
+/// Where a run begins.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Start {
+    /// With new weights.
+    Fresh,
+    /// At a checkpoint.
+    Checkpoint(PathBuf, Position),
+}
+
+/// What someone who watches the run is shown after each micro-step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// What is being done.
+    pub phase: &'static str,
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Micro-steps done in this step, and all of them.
+    pub micro: (u64, u64),
+    /// Share of the budget that is spent, 0 to 1.
+    pub progress: f64,
+    /// Loss of the last step, nats.
+    pub loss: Option<f64>,
+    /// Last validation loss on `<mask>`, nats.
+    pub mask_loss: Option<f64>,
+    /// Tokens per second of training.
+    pub tokens_per_second: f64,
+    /// Learning rate.
+    pub rate: f64,
+    /// Sequences per optimizer step.
+    pub batch: u64,
+    /// Seconds spent and seconds left, as far as can be said.
+    pub seconds: (f64, Option<f64>),
+}
+
+/// Peaks of memory since they were last reset.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// The program's heap.
+    pub heap: Option<Bytes>,
+    /// The process's resident memory.
+    pub resident: Option<Bytes>,
+}
+
+/// The outside world of a run.
+pub trait Watch {
+    /// Whether the user asked to stop.
+    fn interrupted(&self) -> bool;
+    /// Shows where the run stands.
+    fn status(&mut self, status: &Status);
+    /// Says something that stays on the screen.
+    fn say(&mut self, line: &str);
+    /// Begins to observe memory anew.
+    fn reset_memory(&mut self);
+    /// Memory since then.
+    fn memory(&self) -> Observed;
+    /// The wall clock, UTC.
+    fn now(&self) -> String;
+}
+
+/// A run to be done.
+pub struct Job<'a> {
+    /// What to run.
+    pub plan: &'a Plan,
+    /// Where it is recorded.
+    pub directory: &'a RunDirectory,
+    /// The tokens.
+    pub shards: &'a Shards,
+    /// What is known of the synthetic language, where it is the source.
+    pub language: Option<SyntheticFacts>,
+    /// Where to compute.
+    pub device: Device,
+    /// How.
+    pub form: Form,
+    /// Where to begin.
+    pub start: Start,
+    /// Who sets the pace.
+    pub pace: Pace,
+}
+
+/// Why a run failed, and what is left of it.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong.
+    pub error: Error,
+    /// Optimizer steps that were done.
+    pub step: u64,
+    /// The last good checkpoint.
+    pub checkpoint: Option<PathBuf>,
+}
+
+/// Runs a plan from where it begins to the end of its budget.
+///
+/// # Errors
+/// What went wrong, with the last good checkpoint; the record says it too.
+pub fn run(job: &Job<'_>, watch: &mut dyn Watch) -> Result<Outcome, Box<Failure>> {
+    let mut step = 0;
+    let result = Session::begin(job, watch).and_then(|mut session| {
+        let result = session.train();
+        step = session.position.step;
+        result
+    });
+    result.map_err(|error| {
+        let checkpoint = job.directory.checkpoints().newest().ok().flatten().map(|(path, _)| path);
+        let end = Event::End { at: watch.now(), reason: "failed".into(), message: Some(error.to_string()), elapsed: 0.0 };
+        // The failure itself is what counts; that it cannot be recorded as well is not worth hiding it.
+        let _ = Journal::open(&job.directory.file(files::METRICS)).and_then(|mut journal| journal.append(&end));
+        Box::new(Failure { error, step, checkpoint })
+    })
+}
+
+/// A run in progress.
+struct Session<'a> {
+    job: &'a Job<'a>,
+    watch: &'a mut dyn Watch,
+    trainer: Trainer,
+    batcher: Batcher<'a>,
+    evaluator: Evaluator<'a>,
+    journal: Journal,
+    position: Position,
+    rates: Rates,
+    clock: Clock,
+    scores: Scores,
+    /// Seconds spent on steps alone.
+    training: f64,
+    last: Option<Done>,
+    checkpoints: u64,
+}
+
+/// The run's own clock: it goes on where the checkpoint stood.
+struct Clock {
+    before: f64,
+    started: Instant,
+}
+
+impl Clock {
+    fn elapsed(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+}
+
+/// A step that is about to be done.
+#[derive(Clone, Copy)]
+struct Next {
+    progress: f64,
+    accumulation: u64,
+    rate: f64,
+}
+
+/// A step that was done.
+#[derive(Clone, Copy)]
+struct Done {
+    loss: f64,
+    next: Next,
+}
+
+/// Whether to go on.
+enum Flow {
+    On,
+    Interrupted,
+}
+
+fn disk(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
+    move |source| Error::File { path: path.to_owned(), source }
+}
+
+impl<'a> Session<'a> {
+    fn begin(job: &'a Job<'a>, watch: &'a mut dyn Watch) -> Result<Self, Error> {
+        let plan = job.plan;
+        if matches!(plan.device.kind, DeviceKind::Cpu { .. }) {
+            probe_memory(plan.estimate.peak.tensors())?;
+        }
+        watch.reset_memory();
+        let graphs = plan.graphs();
+        let (state, position) = match &job.start {
+            Start::Fresh => {
+                (State::initial(&graphs.parameters, &graphs.extents, plan.recipe.seed, &job.device), Position::default())
+            }
+            Start::Checkpoint(path, position) => {
+                let (weights, moments) = (path.join(files::WEIGHTS), path.join(files::OPTIMIZER));
+                (State::load(&graphs.parameters, &graphs.extents, &weights, &moments, &job.device)?, *position)
+            }
+        };
+        let spec = mask_spec(plan);
+        let metrics = job.directory.file(files::METRICS);
+        let journal = Journal::open(&metrics).map_err(disk(&metrics))?;
+        let rates = Rates {
+            evaluation: position.evaluation_time,
+            saving: position.saving_time,
+            tokens: plan.estimate.micro_tokens,
+            flops: plan.estimate.micro_step_flops().as_f64(),
+            ..Rates::default()
+        };
+        Ok(Self {
+            job,
+            watch,
+            trainer: Trainer::new(graphs, state, job.form, &job.device),
+            batcher: Batcher::new(job.shards, spec.clone()),
+            evaluator: Evaluator::new(job.shards, spec, plan.recipe.evaluation.sequences),
+            journal,
+            position,
+            rates,
+            clock: Clock { before: position.elapsed, started: Instant::now() },
+            scores: Scores::default(),
+            training: 0.0,
+            last: None,
+            checkpoints: 0,
+        })
+    }
+
+    fn train(&mut self) -> Result<Outcome, Error> {
+        self.open()?;
+        while let Some(next) = self.next_step() {
+            if let Flow::Interrupted = self.step(next)? {
+                return self.interrupted();
+            }
+            self.occasions()?;
+        }
+        self.finish()
+    }
+
+    /// What is done before the clock starts: the record's first line, and in a new run an evaluation and a checkpoint, so
+    /// that it is known how long they take and there is always a state to go back to.
+    fn open(&mut self) -> Result<(), Error> {
+        let at = self.watch.now();
+        match self.job.start {
+            Start::Fresh => {
+                let replay_of = match &self.job.pace {
+                    Pace::Replay { of, .. } => Some(of.clone()),
+                    Pace::Budget => None,
+                };
+                let plan = self.job.plan;
+                let version = env!("CARGO_PKG_VERSION").to_owned();
+                self.record(&Event::Start { at, version, plan: plan.hash.clone(), device: plan.device.name.clone(), replay_of })?;
+                self.evaluate()?;
+                self.save()?;
+            }
+            Start::Checkpoint(..) => {
+                let Position { step, elapsed, .. } = self.position;
+                self.record(&Event::Resume { at, step, elapsed })?;
+                self.checkpoints = self.due(self.job.plan.recipe.checkpoint.every);
+            }
+        }
+        self.clock = Clock { before: self.position.elapsed, started: Instant::now() };
+        Ok(())
+    }
+
+    fn record(&mut self, event: &Event) -> Result<(), Error> {
+        let path = self.job.directory.file(files::METRICS);
+        self.journal.append(event).map_err(disk(&path))
+    }
+
+    fn spent(&self) -> Spent {
+        let Position { step, micro_steps, .. } = self.position;
+        Spent {
+            seconds: self.clock.elapsed(),
+            steps: step,
+            tokens: micro_steps * self.rates.tokens,
+            flops: micro_steps as f64 * self.rates.flops,
+        }
+    }
+
+    /// Progress now; it never goes back, although the time kept for the end is estimated anew after each evaluation.
+    fn progress(&self) -> f64 {
+        progress(&self.job.plan.recipe.budget, &self.spent(), &self.rates).max(self.position.progress)
+    }
+
+    /// The next step, or nothing when the budget is spent.
+    fn next_step(&self) -> Option<Next> {
+        let recipe = &self.job.plan.recipe;
+        let (progress, accumulation) = match &self.job.pace {
+            Pace::Replay { steps, .. } => {
+                let recorded = steps.iter().find(|s| s.step == self.position.step + 1)?;
+                (recorded.progress, recorded.accumulation)
+            }
+            Pace::Budget => {
+                let progress = self.progress();
+                let wanted = recipe.batch.accumulation(Ratio(progress), self.job.plan.estimate.micro_batch);
+                let can = affordable(&recipe.budget, &self.spent(), &self.rates);
+                (progress, if progress < 1.0 { wanted.min(can) } else { 0 })
+            }
+        };
+        let rate = recipe.lr.at(Ratio(progress));
+        (accumulation > 0).then_some(Next { progress, accumulation, rate })
+    }
+
+    fn step(&mut self, next: Next) -> Result<Flow, Error> {
+        let began = Instant::now();
+        let number = self.position.step + 1;
+        let mut loss = 0.0;
+        for k in 0..next.accumulation {
+            if self.watch.interrupted() {
+                self.trainer.forget_gradients();
+                return Ok(Flow::Interrupted);
+            }
+            let micro = Instant::now();
+            let feed = self.feed(self.position.micro_steps + k, next.accumulation);
+            loss += self.trainer.micro_step(&feed, k == 0)?;
+            self.rates.saw_micro_step(micro.elapsed().as_secs_f64());
+            self.show("training", next, k + 1);
+        }
+        finite("the loss", number, loss)?;
+        let update = Instant::now();
+        let norm = self.trainer.update(Scalars { rate: next.rate, step: number })?;
+        finite("the gradient's norm", number, norm)?;
+        self.rates.saw_update(update.elapsed().as_secs_f64());
+        self.training += began.elapsed().as_secs_f64();
+        self.position.step = number;
+        self.position.micro_steps += next.accumulation;
+        self.position.progress = next.progress;
+        self.position.elapsed = self.clock.elapsed();
+        self.last = Some(Done { loss, next });
+        let Spent { tokens, seconds: elapsed, .. } = self.spent();
+        let Next { progress, accumulation, rate } = next;
+        self.record(&Event::Step { step: number, progress, accumulation, rate, loss, norm, tokens, elapsed })?;
+        Ok(Flow::On)
+    }
+
+    /// A micro-batch whose loss weights make the step's gradient the mean over its micro-steps' means.
+    fn feed(&mut self, cursor: u64, accumulation: u64) -> Feed {
+        let batch = self.batcher.train_batch(cursor);
+        let scale = 1.0 / (batch.masked.max(1) as f64 * accumulation as f64);
+        let weights = batch.weights.iter().map(|w| (f64::from(*w) * scale) as f32).collect();
+        Feed { tokens: batch.tokens, rows: batch.rows, labels: batch.labels, weights }
+    }
+
+    /// Evaluations and checkpoints that are due.
+    fn occasions(&mut self) -> Result<(), Error> {
+        let recipe = &self.job.plan.recipe;
+        let (evaluate, save) = (recipe.evaluation.every, recipe.checkpoint.every);
+        let over = self.progress() >= 1.0;
+        let due = self.due(evaluate);
+        if due > self.position.evaluations {
+            self.position.evaluations = due;
+            // The last evaluation is made at the end; one just before it would only take its time.
+            if !over && self.progress() < 0.98 {
+                self.evaluate()?;
+            }
+        }
+        let due = self.due(save);
+        if due > self.checkpoints {
+            self.checkpoints = due;
+            if !over {
+                self.save()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How often an interval has come round so far.
+    fn due(&self, every: Interval) -> u64 {
+        match every {
+            Interval::Share(share) => (self.progress() / share.0 + 1e-9) as u64,
+            Interval::Time(time) => (self.clock.elapsed() / time.0) as u64,
+            Interval::Steps(steps) => self.position.step / steps,
+        }
+    }
+
+    fn evaluate(&mut self) -> Result<(), Error> {
+        let began = Instant::now();
+        if let Some(Done { next, .. }) = self.last {
+            self.show("evaluating", next, next.accumulation);
+        }
+        self.scores = self.evaluator.scores(&mut self.trainer)?;
+        self.rates.evaluation = self.rates.evaluation.max(began.elapsed().as_secs_f64());
+        self.position.evaluation_time = self.rates.evaluation;
+        let Scores { mask_loss, loss } = self.scores;
+        let (step, elapsed) = (self.position.step, self.clock_now());
+        self.record(&Event::Evaluation { step, progress: self.progress(), mask_loss, loss, elapsed })?;
+        self.watch.say(&format!("step {step}: validation loss {mask_loss:.4} on `<mask>`, {loss:.4} on all masked tokens"));
+        Ok(())
+    }
+
+    /// The clock, which stands at its beginning until the first step.
+    fn clock_now(&self) -> f64 {
+        if self.position.step == 0 { 0.0 } else { self.clock.elapsed() }
+    }
+
+    fn save(&mut self) -> Result<PathBuf, Error> {
+        let began = Instant::now();
+        self.position.elapsed = self.clock_now();
+        let Self { job, trainer, position, .. } = self;
+        let checkpoints = job.directory.checkpoints();
+        self.journal.sync().map_err(disk(job.directory.path()))?;
+        let parameters = &trainer.graphs().parameters;
+        let path = checkpoints.save(position, job.plan.recipe.checkpoint.keep, |path| {
+            trainer.state.save_weights(parameters, &path.join(files::WEIGHTS))?;
+            trainer.state.save_moments(parameters, &path.join(files::OPTIMIZER))
+        })?;
+        let seconds = began.elapsed().as_secs_f64();
+        self.rates.saving = self.rates.saving.max(seconds);
+        self.position.saving_time = self.rates.saving;
+        let (step, elapsed) = (self.position.step, self.clock_now());
+        self.record(&Event::Checkpoint { step, seconds, elapsed })?;
+        Ok(path)
+    }
+
+    fn interrupted(&mut self) -> Result<Outcome, Error> {
+        self.save()?;
+        self.end(Reason::Interrupted, "interrupted")
+    }
+
+    fn finish(&mut self) -> Result<Outcome, Error> {
+        self.evaluate()?;
+        let saved = self.save()?;
+        for name in [files::WEIGHTS, files::OPTIMIZER, files::POSITION] {
+            link(&saved.join(name), &self.job.directory.file(name))?;
+        }
+        self.end(Reason::Finished, "finished")
+    }
+
+    fn end(&mut self, reason: Reason, word: &str) -> Result<Outcome, Error> {
+        let elapsed = self.clock.elapsed();
+        let outcome = self.outcome(reason, elapsed);
+        let at = self.watch.now();
+        self.record(&Event::End { at, reason: word.to_owned(), message: None, elapsed })?;
+        let path = self.job.directory.file(files::OUTCOME);
+        let text = serde_json::to_vec_pretty(&outcome).unwrap_or_default();
+        write_durably(&path, &text).map_err(disk(&path))?;
+        Ok(outcome)
+    }
+
+    fn outcome(&self, reason: Reason, elapsed: f64) -> Outcome {
+        let plan = self.job.plan;
+        let e = &plan.estimate;
+        let spent = self.spent();
+        let memory = self.watch.memory();
+        let seen = |planned: f64, observed: Option<f64>| Compared { planned, observed };
+        let bytes = |b: Option<Bytes>| b.map(Bytes::as_f64);
+        let begun = match &self.job.start {
+            Start::Checkpoint(_, position) => position.micro_steps,
+            Start::Fresh => 0,
+        };
+        let here = (self.position.micro_steps - begun) as f64 / self.training.max(1e-9);
+        Outcome {
+            reason,
+            plan: plan.hash.clone(),
+            steps: seen(e.run.steps as f64, Some(spent.steps as f64)),
+            tokens: seen(e.run.tokens.0 as f64, Some(spent.tokens as f64)),
+            seconds: seen(e.run.seconds.0, Some(elapsed)),
+            deadline: plan.recipe.budget.time.map(|t| t.0),
+            heap_bytes: seen(e.peak.tensors().as_f64(), bytes(memory.heap)),
+            resident_bytes: seen(e.peak.bytes.as_f64(), bytes(memory.resident)),
+            tokens_per_second: here * self.rates.tokens as f64,
+            utilisation: here * self.rates.flops / plan.device.peak.value.0,
+            mask_loss: self.scores.mask_loss,
+            loss: self.scores.loss,
+            unigram_loss: self.evaluator.unigram_loss(),
+            bigram_loss: self.job.language.map(|l| l.bigram_loss),
+            best_loss: self.job.language.map(|l| l.best_loss),
+            weights: self.trainer.state.weights_hash(),
+        }
+    }
+
+    fn show(&mut self, phase: &'static str, next: Next, micro: u64) {
+        let budget = &self.job.plan.recipe.budget;
+        let progress = self.progress();
+        let elapsed = self.clock.elapsed();
+        let left = match budget.time {
+            Some(time) => Some(time.0 - elapsed),
+            None if progress > 0.0 => Some(elapsed / progress - elapsed),
+            None => None,
+        };
+        let status = Status {
+            phase,
+            step: self.position.step,
+            micro: (micro, next.accumulation),
+            progress,
+            loss: self.last.map(|done| done.loss),
+            mask_loss: self.scores.mask_loss.is_finite().then_some(self.scores.mask_loss),
+            tokens_per_second: self.rates.tokens as f64 / self.rates.micro_step.max(1e-9),
+            rate: next.rate,
+            batch: next.accumulation * self.job.plan.estimate.micro_batch,
+            seconds: (elapsed, left),
+        };
+        self.watch.status(&status);
+    }
+}
+
+fn finite(what: &'static str, step: u64, value: f64) -> Result<(), Error> {
+    if value.is_finite() { Ok(()) } else { Err(Error::NotFinite { what, step, value }) }
+}
+
+/// Gives a file a second name; copies it where the file system cannot.
+fn link(from: &Path, to: &Path) -> Result<(), Error> {
+    if to.exists() {
+        std::fs::remove_file(to).map_err(disk(to))?;
+    }
+    std::fs::hard_link(from, to).or_else(|_| std::fs::copy(from, to).map(drop)).map_err(disk(to))
+}
+
+/// How the plan masks.
+pub fn mask_spec(plan: &Plan) -> MaskSpec {
+    let recipe = &plan.recipe;
+    let batch = plan.estimate.micro_batch;
+    MaskSpec {
+        rate: recipe.objective.rate.0,
+        protect_special: recipe.objective.protect_special,
+        vocab: recipe.vocabulary(),
+        predicted: recipe.predicted_rows(batch * recipe.model.sequence),
+        batch,
+        sequence: recipe.model.sequence,
+        seed: recipe.seed,
+    }
+}

@@ -1,0 +1,325 @@
+//! From a feasible recipe to a plan: the stages of the run as a graph, saved, hashed and shown. The plan is what runs.
+//!
+//! Invariant: a [`Plan`] comes from a [`Feasible`] or from a file whose hash holds and whose step graph is still the one that
+//! this program builds; nothing else can make one.
+
+mod show;
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use show::{dot, json, tree};
+
+use crate::budget::{Estimate, Stage as Stretch};
+use crate::check::{Costed, Feasible};
+use crate::device::Device;
+use crate::recipe::settings::{Batch, LearningRate, Recipe, TextSource};
+use crate::step::{StepGraphs, Walk};
+use crate::units::{Flops, Ratio, Seconds, Tokens};
+
+/// Format of saved plans; a plan of another version is refused.
+pub const VERSION: u32 = 1;
+
+/// A run, settled to the last step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// Format of the file.
+    pub version: u32,
+    /// SHA-256 over everything else but `base`.
+    pub hash: String,
+    /// The directory that relative paths of the recipe start from.
+    pub base: String,
+    /// The recipe, with every default filled in.
+    pub recipe: Recipe,
+    /// The device it was planned for.
+    pub device: Device,
+    /// What it costs there.
+    pub estimate: Estimate,
+    /// SHA-256 over the operations of the step graphs.
+    pub step_graph: String,
+    /// The stages of the run; an edge leads from a stage to one that needs it.
+    pub stages: DiGraph<Stage, ()>,
+}
+
+/// A stage of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// What is done.
+    pub work: Work,
+    /// How long it takes in all; not known for the preparation of text, which is not part of the budget.
+    pub time: Option<Seconds>,
+    /// Model FLOPs.
+    pub flops: Flops,
+    /// Tokens read.
+    pub tokens: Tokens,
+}
+
+/// What a stage does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Work {
+    /// Text is read and cleaned.
+    Corpus {
+        /// Globs and built-in languages.
+        sources: Vec<String>,
+    },
+    /// A vocabulary is trained.
+    Tokenizer {
+        /// Its size.
+        vocabulary: u64,
+    },
+    /// Text becomes rows of tokens, on disk.
+    Shards {
+        /// Tokens in a row.
+        sequence: u64,
+        /// Share held back.
+        validation: Ratio,
+    },
+    /// A stretch of training.
+    Phase {
+        /// Progress at which it begins.
+        from: Ratio,
+        /// Progress at which it ends.
+        until: Ratio,
+        /// Micro-batches per step, first and last.
+        accumulation: (u64, u64),
+        /// Learning rate, first and last.
+        rate: (f64, f64),
+        /// Optimizer steps.
+        steps: f64,
+    },
+    /// Evaluation on held-back text.
+    Evaluation {
+        /// How many in the stage.
+        times: u64,
+        /// Sequences at most.
+        sequences: u64,
+    },
+    /// Saving weights and optimizer state.
+    Checkpoint {
+        /// How many in the stage.
+        times: u64,
+        /// How many are kept.
+        keep: u64,
+    },
+}
+
+/// Why a saved plan cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stale {
+    /// It is no plan.
+    #[error("it cannot be read as a plan: {0}")]
+    Unreadable(String),
+    /// Another format.
+    #[error("it is of format {0}, this program writes {VERSION}")]
+    Version(u32),
+    /// It was changed by hand.
+    #[error("its content does not match its hash; it was changed after it was planned")]
+    Changed,
+    /// The program has changed.
+    #[error("this version of cramplan builds another step graph from its recipe")]
+    StepGraph,
+}
+
+/// Lowers a feasible recipe into a plan. `base` is the directory that its paths start from.
+pub fn lower(feasible: Feasible, base: &str) -> Plan {
+    let Costed { recipe, device, graphs, estimate } = feasible.into_costed();
+    let stages = stages(&recipe, &estimate);
+    let step_graph = graph_hash(&graphs);
+    let mut plan =
+        Plan { version: VERSION, hash: String::new(), base: base.to_owned(), recipe, device, estimate, step_graph, stages };
+    plan.hash = plan.content_hash();
+    plan
+}
+
+impl Plan {
+    /// The step graphs that the plan runs.
+    pub fn graphs(&self) -> StepGraphs {
+        StepGraphs::build(&self.recipe, self.estimate.micro_batch)
+    }
+
+    /// The plan as RON.
+    pub fn save(&self) -> String {
+        let pretty = ron::ser::PrettyConfig::new().struct_names(true).depth_limit(6);
+        // Serialising plain data to a string cannot fail.
+        ron::ser::to_string_pretty(self, pretty).unwrap_or_default() + "\n"
+    }
+
+    /// Reads a saved plan.
+    ///
+    /// # Errors
+    /// Where it is no plan, was changed, or is of another version of the program.
+    pub fn load(text: &str) -> Result<Self, Stale> {
+        let plan: Self = ron::from_str(text).map_err(|e| Stale::Unreadable(e.to_string()))?;
+        if plan.version != VERSION {
+            return Err(Stale::Version(plan.version));
+        }
+        if plan.hash != plan.content_hash() {
+            return Err(Stale::Changed);
+        }
+        if plan.step_graph != graph_hash(&plan.graphs()) {
+            return Err(Stale::StepGraph);
+        }
+        Ok(plan)
+    }
+
+    fn content_hash(&self) -> String {
+        let bare = Self { hash: String::new(), base: String::new(), ..self.clone() };
+        hexadecimal(Sha256::digest(serde_json::to_vec(&bare).unwrap_or_default()).as_slice())
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn graph_hash(graphs: &StepGraphs) -> String {
+    let mut hash = Sha256::new();
+    for walk in Walk::ALL {
+        let graph = graphs.walk(walk);
+        for (_, tensor) in graph.tensors() {
+            hash.update(serde_json::to_vec(tensor).unwrap_or_default());
+        }
+        for node in graph.nodes() {
+            hash.update(serde_json::to_vec(&(&node.op, &node.inputs, &node.outputs)).unwrap_or_default());
+        }
+    }
+    hexadecimal(hash.finalize().as_slice())
+}
+
+fn stages(recipe: &Recipe, e: &Estimate) -> DiGraph<Stage, ()> {
+    let mut graph = DiGraph::new();
+    let untimed = |work| Stage { work, time: None, flops: Flops::ZERO, tokens: Tokens(0) };
+    let sources = recipe.data.sources.iter().map(source_name).collect();
+    let corpus = graph.add_node(untimed(Work::Corpus { sources }));
+    let tokenizer = graph.add_node(untimed(Work::Tokenizer { vocabulary: recipe.vocabulary() }));
+    let shards = graph.add_node(untimed(Work::Shards { sequence: recipe.model.sequence, validation: recipe.data.validation }));
+    for (from, to) in [(corpus, tokenizer), (corpus, shards), (tokenizer, shards)] {
+        graph.add_edge(from, to, ());
+    }
+
+    let first = graph.add_node(evaluation(recipe, e, 1));
+    graph.add_edge(shards, first, ());
+    let mut last = first;
+    for phase in phases(recipe, e) {
+        let node = graph.add_node(phase);
+        graph.add_edge(last, node, ());
+        last = node;
+    }
+    hang(&mut graph, last, evaluation(recipe, e, e.run.evaluations.saturating_sub(2)));
+    hang(&mut graph, last, checkpoint(recipe, e, e.run.checkpoints.saturating_sub(1)));
+    let end = hang(&mut graph, last, evaluation(recipe, e, 1));
+    hang(&mut graph, end, checkpoint(recipe, e, 1));
+    graph
+}
+
+fn hang(graph: &mut DiGraph<Stage, ()>, from: NodeIndex, stage: Stage) -> NodeIndex {
+    let node = graph.add_node(stage);
+    graph.add_edge(from, node, ());
+    node
+}
+
+fn source_name(source: &TextSource) -> String {
+    match source {
+        TextSource::Text { path } => path.clone(),
+        TextSource::Synthetic { sentences } => format!("{sentences} synthetic sentences"),
+    }
+}
+
+fn evaluation(recipe: &Recipe, e: &Estimate, times: u64) -> Stage {
+    let walks = recipe.evaluation.sequences.div_ceil(e.micro_batch) * times;
+    let walk = e.walk(Walk::Evaluate);
+    Stage {
+        work: Work::Evaluation { times, sequences: recipe.evaluation.sequences },
+        time: Some(walk.time * walks as f64),
+        flops: walk.forward * walks,
+        tokens: Tokens(walks * e.micro_tokens),
+    }
+}
+
+fn checkpoint(recipe: &Recipe, e: &Estimate, times: u64) -> Stage {
+    let time = crate::budget::checkpoint_time(e.checkpoint) * times as f64;
+    let work = Work::Checkpoint { times, keep: recipe.checkpoint.keep };
+    Stage { work, time: Some(time), flops: Flops::ZERO, tokens: Tokens(0) }
+}
+
+/// The training, cut where the batch stops growing and where the learning rate peaks.
+fn phases(recipe: &Recipe, e: &Estimate) -> Vec<Stage> {
+    let mut cuts: Vec<f64> = Vec::new();
+    if let Batch::Ramp { until, .. } = recipe.batch {
+        cuts.push(until.0);
+    }
+    if let LearningRate::Triangle { peak_at, .. } = recipe.lr {
+        cuts.push(peak_at.0);
+    }
+    cuts.push(1.0);
+    cuts.sort_by(f64::total_cmp);
+    cuts.dedup();
+    let starts = std::iter::once(0.0).chain(cuts.iter().copied());
+    starts.zip(cuts.clone()).map(|(from, until)| phase(recipe, e, from, until)).collect()
+}
+
+fn phase(recipe: &Recipe, e: &Estimate, from: f64, until: f64) -> Stage {
+    let (mut steps, mut micro, mut time) = (0.0, 0.0, 0.0);
+    let mut start = 0f64;
+    for Stretch { until: end, accumulation, steps: all, step_time } in &e.run.stages {
+        let inside = (end.0.min(until) - start.max(from)).max(0.0) / (end.0 - start);
+        steps += all * inside;
+        micro += all * inside * *accumulation as f64;
+        time += all * inside * step_time.0;
+        start = end.0;
+    }
+    let accumulation = |x: f64| recipe.batch.accumulation(Ratio(x), e.micro_batch);
+    let last = until - (until - from) * 1e-9;
+    let micro = micro.round() as u64;
+    Stage {
+        work: Work::Phase {
+            from: Ratio(from),
+            until: Ratio(until),
+            accumulation: (accumulation(from), accumulation(last)),
+            rate: (recipe.lr.at(Ratio(from)), recipe.lr.at(Ratio(until))),
+            steps,
+        },
+        time: Some(Seconds(time)),
+        flops: e.micro_step_flops() * micro,
+        tokens: Tokens(micro * e.micro_tokens),
+    }
+}
+
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{cost, judge};
+    use crate::recipe::decode::Places;
+    use crate::recipe::testing::recipe;
+
+    fn plan() -> Plan {
+        let device = crate::device::find("rtx-a6000").unwrap();
+        lower(judge(cost(&recipe(), &device), &Places::default()).unwrap(), "/somewhere")
+    }
+
+    #[test]
+    fn a_saved_plan_reads_back_and_its_hash_does_not_depend_on_where_it_lies() {
+        let plan = plan();
+        let back = Plan::load(&plan.save()).unwrap();
+        assert_eq!((&back.hash, back.save()), (&plan.hash, plan.save()));
+        let moved = Plan { base: "/elsewhere".into(), ..plan.clone() };
+        assert_eq!(Plan::load(&moved.save()).unwrap().hash, plan.hash);
+    }
+
+    #[test]
+    fn a_plan_that_was_changed_by_hand_is_refused() {
+        let text = plan().save().replace("width: 32", "width: 64");
+        assert_eq!(Plan::load(&text).unwrap_err(), Stale::Changed);
+        assert!(matches!(Plan::load("Recipe()").unwrap_err(), Stale::Unreadable(_)));
+    }
+
+    #[test]
+    fn the_phases_hold_all_steps_of_the_run() {
+        let plan = plan();
+        let steps: f64 = plan.stages.node_weights().map(|s| if let Work::Phase { steps, .. } = s.work { steps } else { 0.0 }).sum();
+        assert!((steps - plan.estimate.run.steps as f64).abs() < 1e-6, "{steps}");
+    }
+}

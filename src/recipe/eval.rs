@@ -1,0 +1,389 @@
+//! From a syntax tree to a [`Value`]: `let` names and imports resolved, arithmetic done, units turned into base units.
+//!
+//! Invariant: each mistake is reported once, and what depends on it is [`ValueKind::Poisoned`]; names that `let` expands and files
+//! that import each other end at a limit, never in a stack overflow.
+
+mod overlay;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use self::overlay::set;
+use self::overlay::{merge, same_struct};
+use super::suggest::nearest;
+use super::value::{FieldValue, Impossible, Quantity, Value, ValueKind, unit_help};
+use crate::diag::Diagnostic;
+use crate::source::{SourceId, Span};
+use crate::syntax::ast::{self, Document, Expr, ExprKind, Ident};
+
+/// How deep a value may be, with what its names and imports bring.
+const MAX_DEPTH: usize = 256;
+/// How many values a recipe may hold, with what its names and imports bring.
+const MAX_VALUES: usize = 1_000_000;
+/// How many files may import each other in a row.
+const MAX_IMPORT_DEPTH: usize = 16;
+/// How many imports a recipe may make altogether.
+const MAX_IMPORTS: usize = 256;
+
+/// Finds an imported file by the path as it is written and the importing source: its tree and what there was to say about its syntax,
+/// or why there is none. Each file has one [`SourceId`], by which a cycle is seen.
+pub type Load<'l> = dyn FnMut(&str, SourceId) -> Result<(Document, Vec<Diagnostic>), String> + 'l;
+
+/// Evaluates a file that imports nothing; an import is reported.
+pub fn evaluate_alone(document: &Document) -> (Value, Vec<Diagnostic>) {
+    let mut evaluator = Evaluator::new(None, document.value.span.source);
+    let value = evaluator.document(document);
+    (value, evaluator.finish())
+}
+
+/// Evaluates a file and what it imports.
+pub fn evaluate(document: &Document, load: &mut Load<'_>) -> (Value, Vec<Diagnostic>) {
+    let mut load = |path: &str, from: SourceId| load(path, from);
+    let mut evaluator = Evaluator::new(Some(&mut load), document.value.span.source);
+    let value = evaluator.document(document);
+    (value, evaluator.finish())
+}
+
+/// Evaluates a single value, such as the right side of `--set micro_batch=4`.
+pub fn evaluate_expression(expression: &Expr) -> (Value, Vec<Diagnostic>) {
+    let mut evaluator = Evaluator::new(None, expression.span.source);
+    let value = evaluator.value(expression);
+    (value, evaluator.finish())
+}
+
+/// The names of one file.
+#[derive(Default)]
+struct Scope {
+    bindings: BTreeMap<String, Binding>,
+    /// Where each name of the file is first defined, above or below.
+    declared: BTreeMap<String, Span>,
+    /// Whether the file has syntax errors, so that a use may be hidden in one.
+    poisoned: bool,
+}
+
+struct Binding {
+    value: Value,
+    span: Span,
+    used: bool,
+    size: usize,
+    height: usize,
+}
+
+struct Evaluator<'l> {
+    load: Option<&'l mut Load<'l>>,
+    diagnostics: Vec<Diagnostic>,
+    scope: Scope,
+    /// The files that are being evaluated, each imported by the one before.
+    files: Vec<SourceId>,
+    depth: usize,
+    values: usize,
+    imports: usize,
+}
+
+impl<'l> Evaluator<'l> {
+    fn new(load: Option<&'l mut Load<'l>>, source: SourceId) -> Self {
+        let scope = Scope::default();
+        Self { load, diagnostics: Vec::new(), scope, files: vec![source], depth: 0, values: 0, imports: 0 }
+    }
+
+    /// What was found; a file that is imported twice is reported once.
+    fn finish(self) -> Vec<Diagnostic> {
+        let mut seen = BTreeSet::new();
+        self.diagnostics.into_iter().filter(|d| seen.insert((d.code, d.span(), d.message.clone()))).collect()
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) -> ValueKind {
+        self.diagnostics.push(diagnostic);
+        ValueKind::Poisoned
+    }
+
+    fn document(&mut self, document: &Document) -> Value {
+        let mut scope = Scope::default();
+        for definition in &document.lets {
+            scope.declared.entry(definition.name.text.clone()).or_insert(definition.name.span);
+        }
+        let outer = std::mem::replace(&mut self.scope, scope);
+        for definition in &document.lets {
+            self.define(definition);
+        }
+        let value = self.value(&document.value);
+        let inner = std::mem::replace(&mut self.scope, outer);
+        self.diagnostics.extend(unused(&inner));
+        value
+    }
+
+    fn define(&mut self, definition: &ast::Let) {
+        let name = &definition.name;
+        let value = self.value(&definition.value);
+        if let Some(first) = self.scope.bindings.get(&name.text) {
+            let diagnostic = Diagnostic::error("duplicate-let", name.span, format!("`{}` is defined twice", name.text))
+                .here("defined again")
+                .and(first.span, "defined first")
+                .help("give one of them another name");
+            self.report(diagnostic);
+            return;
+        }
+        let (size, height) = measure(&value);
+        self.scope.bindings.insert(name.text.clone(), Binding { value, span: name.span, used: false, size, height });
+    }
+
+    fn value(&mut self, expr: &Expr) -> Value {
+        let kind = if let Some(limit) = self.limit(expr.span, 1, 1) {
+            self.report(limit)
+        } else {
+            self.depth += 1;
+            let kind = self.kind(expr);
+            self.depth -= 1;
+            kind
+        };
+        Value { kind, span: expr.span }
+    }
+
+    /// Counts values that are added here, and says so where they are too many or too deep.
+    fn limit(&mut self, span: Span, size: usize, height: usize) -> Option<Diagnostic> {
+        let message = if self.depth + height > MAX_DEPTH {
+            format!("with its names and imports this is more than {MAX_DEPTH} levels deep")
+        } else if self.values + size > MAX_VALUES {
+            format!("with its names and imports the recipe holds more than {MAX_VALUES} values")
+        } else {
+            self.values += size;
+            return None;
+        };
+        let diagnostic = Diagnostic::error("syntax-depth", span, message).here("too much");
+        Some(diagnostic.help("do `let` names hold names that hold names? write less"))
+    }
+
+    fn kind(&mut self, expr: &Expr) -> ValueKind {
+        match &expr.kind {
+            ExprKind::Number(number) => self.number(number),
+            ExprKind::Text(text) => ValueKind::Text(text.clone()),
+            ExprKind::Char(c) => ValueKind::Text(c.to_string()),
+            ExprKind::Bool(flag) => ValueKind::Bool(*flag),
+            ExprKind::Name(name) => self.lookup(name).unwrap_or_else(|| ValueKind::Name(name.clone())),
+            ExprKind::Struct(record) => self.record(record),
+            ExprKind::Tuple(tuple) => ValueKind::Tuple { name: tuple.name.clone(), items: self.values(&tuple.items) },
+            ExprKind::List(items) => ValueKind::List(self.values(items)),
+            ExprKind::Binary(..) | ExprKind::Negate(_) => self.arithmetic(expr).map_or(ValueKind::Poisoned, ValueKind::Number),
+            ExprKind::Group(inner) => self.group(inner),
+            ExprKind::Poisoned => self.poisoned(),
+        }
+    }
+
+    fn poisoned(&mut self) -> ValueKind {
+        self.scope.poisoned = true;
+        ValueKind::Poisoned
+    }
+
+    fn values(&mut self, items: &[Expr]) -> Vec<Value> {
+        items.iter().map(|item| self.value(item)).collect()
+    }
+
+    /// A number in parentheses is that number; anything else is a tuple of one.
+    fn group(&mut self, inner: &Expr) -> ValueKind {
+        let value = self.value(inner);
+        match value.kind {
+            ValueKind::Number(_) | ValueKind::Poisoned => value.kind,
+            _ => ValueKind::Tuple { name: None, items: vec![value] },
+        }
+    }
+
+    fn number(&mut self, number: &ast::Number) -> ValueKind {
+        let Some(unit) = &number.unit else { return ValueKind::Number(Quantity::plain(number.value)) };
+        match Quantity::with_unit(number.value, &unit.text) {
+            Some(Ok(quantity)) => ValueKind::Number(quantity),
+            Some(Err(why)) => self.report(arithmetic_error(unit.span, why)),
+            None => {
+                let diagnostic = Diagnostic::error("unknown-unit", unit.span, format!("there is no unit `{}`", unit.text));
+                self.report(diagnostic.here("not a unit").help(unit_help(&unit.text)))
+            }
+        }
+    }
+
+    /// What a `let` name stands for; `None` where there is none of that name.
+    fn lookup(&mut self, name: &Ident) -> Option<ValueKind> {
+        if let Some(binding) = self.scope.bindings.get_mut(&name.text) {
+            binding.used = true;
+            let (kind, size, height) = (binding.value.kind.clone(), binding.size, binding.height);
+            return Some(self.limit(name.span, size, height).map_or(kind, |limit| self.report(limit)));
+        }
+        let below = *self.scope.declared.get(&name.text)?;
+        let diagnostic = Diagnostic::error("unknown-name", name.span, format!("`{}` is used before it is defined", name.text))
+            .here("not defined yet")
+            .and(below, "defined here")
+            .help("a `let` may use the names above it; move the definition up");
+        Some(self.report(diagnostic))
+    }
+
+    fn arithmetic(&mut self, expr: &Expr) -> Option<Quantity> {
+        let (result, place) = match &expr.kind {
+            ExprKind::Binary(operator, left, right) => {
+                let (left, right) = (self.operand(left), self.operand(right));
+                (left?.combine(*operator, &right?), expr.span)
+            }
+            ExprKind::Negate(inner) => (self.operand(inner)?.negated(), expr.span),
+            _ => return None,
+        };
+        result.map_err(|why| self.report(arithmetic_error(place, why))).ok()
+    }
+
+    /// One side of an operator, which must be a number.
+    fn operand(&mut self, expr: &Expr) -> Option<Quantity> {
+        let kind = match &expr.kind {
+            ExprKind::Group(inner) => return self.operand(inner),
+            ExprKind::Name(name) => self.lookup(name).unwrap_or_else(|| self.unknown_name(name)),
+            _ => self.value(expr).kind,
+        };
+        match kind {
+            ValueKind::Number(quantity) => Some(quantity),
+            ValueKind::Poisoned => None,
+            other => {
+                let message = format!("arithmetic wants numbers, found {}", describe(&other));
+                let diagnostic = Diagnostic::error("arithmetic", expr.span, message).here("not a number");
+                self.report(diagnostic.help("`+`, `-`, `*` and `/` work on numbers only"));
+                None
+            }
+        }
+    }
+
+    fn unknown_name(&mut self, name: &Ident) -> ValueKind {
+        let help = match nearest(&name.text, self.scope.bindings.keys().map(String::as_str)) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => format!("define it at the head of the file: `let {} = 1;`", name.text),
+        };
+        if self.scope.poisoned {
+            return ValueKind::Poisoned;
+        }
+        let diagnostic = Diagnostic::error("unknown-name", name.span, format!("there is no `let` name `{}`", name.text));
+        self.report(diagnostic.here("not defined").help(help))
+    }
+
+    fn record(&mut self, record: &ast::Struct) -> ValueKind {
+        let (mut fields, mut seen) = (Vec::new(), BTreeMap::new());
+        for field in &record.fields {
+            let value = self.value(&field.value);
+            match seen.get(field.name.text.as_str()) {
+                Some(first) => self.duplicate(&field.name, *first),
+                None => fields.push(FieldValue { name: field.name.clone(), value }),
+            }
+            seen.entry(field.name.text.as_str()).or_insert(field.name.span);
+        }
+        match &record.rest {
+            None => ValueKind::Struct { name: record.name.clone(), fields },
+            Some(ast::Rest { import: Some(import), .. }) => self.import(record.name.clone(), fields, import),
+            Some(_) => self.poisoned(),
+        }
+    }
+
+    fn duplicate(&mut self, name: &Ident, first: Span) {
+        let diagnostic = Diagnostic::error("duplicate-field", name.span, format!("the field `{}` is given twice", name.text))
+            .here("given again")
+            .and(first, "given first")
+            .help("take one of them out");
+        self.report(diagnostic);
+    }
+
+    /// The fields with those of another file's struct behind them.
+    fn import(&mut self, name: Option<Ident>, fields: Vec<FieldValue>, import: &ast::Import) -> ValueKind {
+        let theirs = match self.imported(import) {
+            Ok(value) => value,
+            Err(diagnostic) => return self.report(diagnostic),
+        };
+        match theirs.kind {
+            ValueKind::Poisoned => ValueKind::Poisoned,
+            ValueKind::Struct { name: other, fields: more } if same_struct(name.as_ref(), other.as_ref()) => {
+                ValueKind::Struct { name: name.or(other), fields: merge(fields, more) }
+            }
+            other => self.report(wrong_import(name.as_ref(), &other, theirs.span, import)),
+        }
+    }
+
+    fn imported(&mut self, import: &ast::Import) -> Result<Value, Diagnostic> {
+        let place = import.path_span;
+        let failed = |why: &str| {
+            Diagnostic::error("import-failed", place, format!("`{}` cannot be imported: {why}", import.path)).here("this import")
+        };
+        self.imports += 1;
+        if self.files.len() >= MAX_IMPORT_DEPTH {
+            return Err(cycle(place, format!("imports are more than {MAX_IMPORT_DEPTH} files deep")));
+        }
+        if self.imports > MAX_IMPORTS {
+            return Err(
+                failed(&format!("the recipe has more than {MAX_IMPORTS} imports")).help("put what they share into fewer files")
+            );
+        }
+        let Some(load) = self.load.as_mut() else {
+            return Err(failed("no file may be read here").help("write the fields out"));
+        };
+        let loaded = load(&import.path, place.source);
+        let (document, found) = loaded.map_err(|why| {
+            failed(&why).help("the path is relative to the file that imports, in double quotes and with its ending")
+        })?;
+        let source = document.value.span.source;
+        if self.files.contains(&source) {
+            return Err(cycle(place, format!("`{}` imports itself, by way of {} files", import.path, self.files.len())));
+        }
+        self.diagnostics.extend(found);
+        self.files.push(source);
+        let value = self.document(&document);
+        self.files.pop();
+        Ok(value)
+    }
+}
+
+fn arithmetic_error(span: Span, why: Impossible) -> Diagnostic {
+    Diagnostic::error("arithmetic", span, why.message).here("cannot be computed").help(why.help)
+}
+
+fn cycle(place: Span, message: String) -> Diagnostic {
+    Diagnostic::error("import-cycle", place, message)
+        .here("this import")
+        .help("take it out, or move what both files need into a third")
+}
+
+fn wrong_import(name: Option<&Ident>, found: &ValueKind, there: Span, import: &ast::Import) -> Diagnostic {
+    let wanted = name.map_or("a struct".to_owned(), |n| format!("`{}(..)`", n.text));
+    let message = format!("`{}` holds {}, not {wanted}", import.path, describe(found));
+    let there = Span { end: there.start, ..there };
+    let diagnostic =
+        Diagnostic::error("import-failed", import.path_span, message).here("this import").and(there, "its value begins here");
+    diagnostic.help("the import of a struct must hold a struct of the same name, with its fields by name")
+}
+
+fn unused(scope: &Scope) -> Vec<Diagnostic> {
+    let unread = scope.bindings.iter().filter(|(name, b)| !b.used && !name.starts_with('_') && !scope.poisoned);
+    let mut found: Vec<Diagnostic> = unread.map(|(name, binding)| unused_let(name, binding.span)).collect();
+    found.sort_by_key(Diagnostic::span);
+    found
+}
+
+fn unused_let(name: &str, span: Span) -> Diagnostic {
+    let diagnostic = Diagnostic::warning("unused-let", span, format!("`{name}` is never used")).here("defined here");
+    diagnostic.help(format!("take it out, or call it `_{name}` to keep it"))
+}
+
+/// Number of values and height.
+fn measure(value: &Value) -> (usize, usize) {
+    let together =
+        |parts: Vec<(usize, usize)>| parts.into_iter().fold((1, 1), |(n, h), (size, height)| (n + size, h.max(height + 1)));
+    match &value.kind {
+        ValueKind::Struct { fields, .. } => together(fields.iter().map(|f| measure(&f.value)).collect()),
+        ValueKind::Tuple { items, .. } | ValueKind::List(items) => together(items.iter().map(measure).collect()),
+        _ => (1, 1),
+    }
+}
+
+fn describe(kind: &ValueKind) -> String {
+    match kind {
+        ValueKind::Number(quantity) => quantity.dimension.to_string(),
+        ValueKind::Text(_) => "a text".to_owned(),
+        ValueKind::Bool(_) => "a truth value".to_owned(),
+        ValueKind::Name(name) => format!("the name `{}`", name.text),
+        ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. } => format!("`{}(..)`", name.text),
+        ValueKind::Struct { name: None, .. } => "a struct without a name".to_owned(),
+        ValueKind::Tuple { name: None, .. } => "values in parentheses".to_owned(),
+        ValueKind::List(_) => "a list".to_owned(),
+        ValueKind::Poisoned => "nothing".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

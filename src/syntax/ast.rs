@@ -1,0 +1,161 @@
+//! The tree that a text parses to. Nothing is resolved in it: names are names, units are letters, sums are sums.
+//!
+//! Invariant: every node carries the span it was written at, and no tree is higher than the parser's depth limit, so walking or
+//! dropping one never overflows the stack.
+
+use crate::source::Span;
+
+/// A whole file: `let` names, then one value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// The names at the head of the file, in order.
+    pub lets: Vec<Let>,
+    /// The value of the file.
+    pub value: Expr,
+}
+
+/// `let name = value;`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Let {
+    /// What is defined.
+    pub name: Ident,
+    /// What it stands for.
+    pub value: Expr,
+    /// From `let` to the end of the value.
+    pub span: Span,
+}
+
+/// A name and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ident {
+    /// The name.
+    pub text: String,
+    /// Where.
+    pub span: Span,
+}
+
+/// Something that has a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Where.
+    pub span: Span,
+}
+
+/// What an [`Expr`] is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
+    /// `24h`, `60%`, `1e-3`.
+    Number(Number),
+    /// A string.
+    Text(String),
+    /// A character in single quotes.
+    Char(char),
+    /// `true` or `false`.
+    Bool(bool),
+    /// A `let` name or a variant without fields.
+    Name(Ident),
+    /// `Name(field: value)` or `(field: value)`; also with nothing in the parentheses.
+    Struct(Struct),
+    /// `Name(value)`, `(value, value)` or `(value,)`.
+    Tuple(Tuple),
+    /// `[value, value]`.
+    List(Vec<Expr>),
+    /// `left + right`.
+    Binary(Operator, Box<Expr>, Box<Expr>),
+    /// `-value`.
+    Negate(Box<Expr>),
+    /// `(value)`: arithmetic where the value is a number, else a tuple of one.
+    Group(Box<Expr>),
+    /// Stands where an error was reported.
+    Poisoned,
+}
+
+/// A number as it was written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Numeric {
+    /// Without point or exponent.
+    Integer(i128),
+    /// With either; always finite.
+    Float(f64),
+}
+
+impl Numeric {
+    /// The nearest float.
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Self::Integer(n) => n as f64,
+            Self::Float(x) => x,
+        }
+    }
+}
+
+/// A number and the unit after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Number {
+    /// The number without its unit.
+    pub value: Numeric,
+    /// The unit; `%` too.
+    pub unit: Option<Ident>,
+}
+
+/// Named values in parentheses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Struct {
+    /// The name before the parentheses.
+    pub name: Option<Ident>,
+    /// The fields in the order they were written; a name may occur twice.
+    pub fields: Vec<Field>,
+    /// `..import("path")` at the end.
+    pub rest: Option<Rest>,
+}
+
+/// `name: value`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// The name of the field.
+    pub name: Ident,
+    /// Its value.
+    pub value: Expr,
+}
+
+/// `..` and what follows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rest {
+    /// From `..` on.
+    pub span: Span,
+    /// The import; absent where an error was reported.
+    pub import: Option<Import>,
+}
+
+/// `import("path")`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Import {
+    /// The path as it was written.
+    pub path: String,
+    /// Where it was written, quotes included.
+    pub path_span: Span,
+}
+
+/// Values without names in parentheses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tuple {
+    /// The name before the parentheses.
+    pub name: Option<Ident>,
+    /// The values.
+    pub items: Vec<Expr>,
+}
+
+/// An arithmetic operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// `+`
+    Add,
+    /// `-`
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `/`
+    Divide,
+}

@@ -1,0 +1,209 @@
+//! From the letters of a literal to its value: numbers, strings and characters.
+//!
+//! Invariant: what is wrong with a literal is a [`Fault`] with a place relative to the literal; nothing is reported here.
+
+use std::ops::Range;
+
+use nom::branch::alt;
+use nom::bytes::complete::{is_a, tag, take_while, take_while1};
+use nom::character::complete::{char, digit1, one_of, satisfy};
+use nom::combinator::{not, opt, peek, recognize};
+use nom::sequence::{pair, preceded, terminated};
+use nom::{IResult, Parser};
+
+use super::ast::Numeric;
+
+/// What is wrong with a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// Code of the diagnostic.
+    pub code: &'static str,
+    /// Where, in bytes from the start of the token.
+    pub at: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What is to be seen there.
+    pub here: &'static str,
+    /// The way out.
+    pub help: String,
+}
+
+impl Fault {
+    pub(super) fn new(
+        code: &'static str,
+        at: Range<usize>,
+        message: impl Into<String>,
+        here: &'static str,
+        help: impl Into<String>,
+    ) -> Self {
+        Self { code, at, message: message.into(), here, help: help.into() }
+    }
+}
+
+fn digits(input: &str) -> IResult<&str, &str> {
+    recognize(pair(digit1, take_while(|c: char| c.is_ascii_digit() || c == '_'))).parse(input)
+}
+
+fn exponent(input: &str) -> IResult<&str, &str> {
+    recognize((one_of("eE"), opt(one_of("+-")), digits)).parse(input)
+}
+
+/// A point that is neither the `..` of an import nor followed by a name.
+fn point(input: &str) -> IResult<&str, &str> {
+    terminated(tag("."), peek(not(char('.')))).parse(input)
+}
+
+fn decimal(input: &str) -> IResult<&str, &str> {
+    let with_whole = recognize((digits, opt((point, opt(digits))), opt(exponent)));
+    let without = recognize((tag("."), digits, opt(exponent)));
+    alt((with_whole, without)).parse(input)
+}
+
+fn radix(input: &str) -> IResult<&str, (char, &str)> {
+    let letters = take_while(|c: char| c.is_alphanumeric() || c == '_');
+    preceded(char('0'), pair(one_of("xbo"), letters)).parse(input)
+}
+
+/// A second point and more digits, as in `1.2.3`.
+fn too_many_points(input: &str) -> IResult<&str, &str> {
+    recognize((tag("."), satisfy(|c| c.is_ascii_digit()), take_while(|c: char| c.is_ascii_digit() || c == '_' || c == '.')))
+        .parse(input)
+}
+
+/// A number without sign and unit.
+pub(super) fn number(input: &str) -> IResult<&str, Result<Numeric, Fault>> {
+    if let Ok((rest, (base, letters))) = radix(input) {
+        return Ok((rest, radix_value(base, letters)));
+    }
+    let (rest, text) = decimal(input)?;
+    if let Ok((after, more)) = too_many_points(rest) {
+        let (message, help) =
+            (format!("`{text}{more}` is not a number"), "write one decimal point, or put the text in double quotes");
+        return Ok((after, Err(Fault::new("syntax-number", 0..text.len() + more.len(), message, "two decimal points", help))));
+    }
+    Ok((rest, decimal_value(text)))
+}
+
+fn radix_value(base: char, letters: &str) -> Result<Numeric, Fault> {
+    let (radix, name) = match base {
+        'x' => (16, "hexadecimal"),
+        'o' => (8, "octal"),
+        _ => (2, "binary"),
+    };
+    let plain: String = letters.chars().filter(|c| *c != '_').collect();
+    i128::from_str_radix(&plain, radix).map(Numeric::Integer).map_err(|_| {
+        let message = format!("`0{base}{letters}` is not a {name} number");
+        let help =
+            format!("after `0{base}` come digits below {radix}, for example `0{base}{}`", if radix == 16 { "ff" } else { "10" });
+        Fault::new("syntax-number", 0..letters.len() + 2, message, "cannot be read", help)
+    })
+}
+
+fn decimal_value(text: &str) -> Result<Numeric, Fault> {
+    let plain: String = text.chars().filter(|c| *c != '_').collect();
+    let too_large = |help: &str| {
+        Fault::new("syntax-number", 0..text.len(), format!("the number `{}` is too large", shortened(text)), "too large", help)
+    };
+    if plain.bytes().all(|b| b.is_ascii_digit()) {
+        return plain.parse().map(Numeric::Integer).map_err(|_| too_large("whole numbers end near 1.7e38"));
+    }
+    match plain.parse::<f64>() {
+        Ok(x) if x.is_finite() => Ok(Numeric::Float(x)),
+        _ => Err(too_large("numbers end near 1.8e308")),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= 24 { text.to_owned() } else { text.chars().take(20).chain("...".chars()).collect() }
+}
+
+/// The text behind the letters between double quotes.
+pub(super) fn unescape(body: &str) -> Result<String, Fault> {
+    let mut text = String::with_capacity(body.len());
+    let mut rest = body;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        let from = body.len() - rest.len() + at;
+        match escape(&rest[at..]) {
+            Ok((after, Some(c))) => {
+                text.push(c);
+                rest = after;
+            }
+            Ok((after, None)) => return Err(bad_escape(from..body.len() - after.len(), body)),
+            Err(_) => return Err(bad_escape(from..next_char_end(body, from + 1), body)),
+        }
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
+/// One escape; `None` where it has the form of one but names no character.
+fn escape(input: &str) -> IResult<&str, Option<char>> {
+    let simple = one_of("nrt0\\\"'").map(|c| match c {
+        'n' => Some('\n'),
+        'r' => Some('\r'),
+        't' => Some('\t'),
+        '0' => Some('\0'),
+        other => Some(other),
+    });
+    let hex = |c: char| c.is_ascii_hexdigit();
+    let byte = preceded(char('x'), recognize((satisfy(hex), satisfy(hex)))).map(code_point);
+    let long = preceded(tag("u{"), terminated(take_while1(hex), char('}'))).map(code_point);
+    preceded(char('\\'), alt((simple, byte, long))).parse(input)
+}
+
+fn code_point(hex: &str) -> Option<char> {
+    u32::from_str_radix(hex, 16).ok().and_then(char::from_u32)
+}
+
+fn bad_escape(at: Range<usize>, body: &str) -> Fault {
+    let message = format!("`{}` is not an escape", body.get(at.clone()).unwrap_or("\\"));
+    let help =
+        "escapes are `\\n`, `\\r`, `\\t`, `\\0`, `\\\\`, `\\\"`, `\\'`, `\\x41` and `\\u{e4}`; a backslash itself is `\\\\`";
+    Fault::new("syntax-string", at, message, "unknown escape", help)
+}
+
+fn next_char_end(text: &str, from: usize) -> usize {
+    text.get(from..).and_then(|rest| rest.chars().next()).map_or(text.len(), |c| from + c.len_utf8())
+}
+
+/// `r`, any number of `#`, and a double quote; gives the number of `#`.
+pub(super) fn raw_opener(input: &str) -> IResult<&str, usize> {
+    preceded(char('r'), terminated(opt(is_a("#")), char('"'))).map(|hashes: Option<&str>| hashes.map_or(0, str::len)).parse(input)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Option<(Numeric, &str)> {
+        number(text).ok().and_then(|(rest, value)| value.ok().map(|v| (v, rest)))
+    }
+
+    #[test]
+    fn numbers_end_where_their_unit_or_an_import_begins() {
+        assert_eq!(value("1EFLOP"), Some((Numeric::Integer(1), "EFLOP")));
+        assert_eq!(value("1e3h"), Some((Numeric::Float(1000.0), "h")));
+        assert_eq!(value("1..import"), Some((Numeric::Integer(1), "..import")));
+        assert_eq!(value("1.)"), Some((Numeric::Float(1.0), ")")));
+        assert_eq!(value(".5e-1"), Some((Numeric::Float(0.05), "")));
+        assert_eq!(value("1_000"), Some((Numeric::Integer(1000), "")));
+        assert_eq!(value("0xf_f"), Some((Numeric::Integer(255), "")));
+        assert_eq!(value("0B"), Some((Numeric::Integer(0), "B")));
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_held_are_faults() {
+        for text in ["0b12", "0x", "1.2.3", "1e999", "170141183460469231731687303715884105728"] {
+            assert!(matches!(number(text), Ok(("", Err(_)))), "{text}");
+        }
+        assert!(value("170141183460469231731687303715884105727").is_some());
+    }
+
+    #[test]
+    fn escapes_are_rusts() {
+        assert_eq!(unescape(r#"a\n\x41\u{e4}\"\\"#).as_deref(), Ok("a\nAä\"\\"));
+        assert_eq!(unescape(r"ab\ä").map_err(|f| f.at), Err(2..5));
+        assert_eq!(unescape(r"\u{d800}").map_err(|f| f.at), Err(0..8));
+    }
+}

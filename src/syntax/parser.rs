@@ -1,0 +1,436 @@
+//! From tokens to the syntax tree: documents and expressions. What stands in brackets is read in `entries`.
+//!
+//! Invariant: every loop takes a token or ends, and no recursion goes deeper than [`MAX_DEPTH`].
+
+use super::ast::{Document, Expr, ExprKind, Ident, Let, Number, Numeric, Operator};
+use super::lexer::{Kind, Token, lex};
+use crate::diag::Diagnostic;
+use crate::source::{SourceId, Span};
+
+/// How high a tree may be.
+pub(super) const MAX_DEPTH: usize = 128;
+
+/// Reads one text.
+pub(super) struct Parser<'t> {
+    pub(super) text: &'t str,
+    tokens: Vec<Token>,
+    at: usize,
+    /// Closing brackets that are awaited.
+    pub(super) closers: Vec<char>,
+    /// Height of the expression that was read last.
+    pub(super) height: usize,
+    too_deep: bool,
+    /// Whether brackets are known not to match, so that what follows from it is not reported.
+    pub(super) unbalanced: bool,
+    /// An opening bracket whose closing one stands too far left.
+    pub(super) suspect: Option<(Span, char)>,
+    faults: usize,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'t> Parser<'t> {
+    pub(super) fn new(source: SourceId, text: &'t str) -> Self {
+        let lexed = lex(source, text);
+        Self {
+            text,
+            tokens: lexed.tokens,
+            at: 0,
+            closers: Vec::new(),
+            height: 0,
+            too_deep: false,
+            unbalanced: lexed.broken,
+            suspect: None,
+            faults: lexed.faults.len(),
+            diagnostics: lexed.faults,
+        }
+    }
+
+    /// What was found, in the order of the text.
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        self.diagnostics.sort_by_key(Diagnostic::span);
+        self.diagnostics
+    }
+
+    pub(super) fn kind(&self) -> &Kind {
+        self.peek(0)
+    }
+
+    pub(super) fn peek(&self, ahead: usize) -> &Kind {
+        self.tokens.get(self.at + ahead).map_or(&Kind::End, |t| &t.kind)
+    }
+
+    pub(super) fn is(&self, ahead: usize, wanted: char) -> bool {
+        matches!(self.peek(ahead), Kind::Punct(c) if *c == wanted)
+    }
+
+    fn is_word(&self, ahead: usize, wanted: &str) -> bool {
+        matches!(self.peek(ahead), Kind::Ident(word) if word == wanted)
+    }
+
+    pub(super) fn span(&self) -> Span {
+        self.tokens.get(self.at).map(|t| t.span).unwrap_or_default()
+    }
+
+    /// Whether the token is the first on its line.
+    pub(super) fn leads(&self) -> bool {
+        self.tokens.get(self.at).is_some_and(|t| t.leads)
+    }
+
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Takes a token; the end stays.
+    pub(super) fn bump(&mut self) {
+        if self.at + 1 < self.tokens.len() {
+            self.at += 1;
+        }
+    }
+
+    pub(super) fn eat(&mut self, wanted: char) -> bool {
+        let found = self.is(0, wanted);
+        if found {
+            self.bump();
+        }
+        found
+    }
+
+    /// The token that was taken last.
+    pub(super) fn last(&self) -> Span {
+        self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map_or(Span { end: self.span().start, ..self.span() }, |t| t.span)
+    }
+
+    /// The place just after the last token.
+    pub(super) fn gap(&self) -> Span {
+        Span { start: self.last().end, ..self.last() }
+    }
+
+    /// Reports an error, but not a second one at the same place.
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        let start = diagnostic.span().map(|s| s.start);
+        let parsed = self.diagnostics.get(self.faults..).unwrap_or_default();
+        if parsed.last().is_none_or(|d| d.span().map(|s| s.start) != start) {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// How the token reads in a message.
+    pub(super) fn found(&self) -> String {
+        let span = self.span();
+        match self.kind() {
+            Kind::End => "the end of the text".to_owned(),
+            Kind::Text(_) => "a text".to_owned(),
+            Kind::Bad => "something unreadable".to_owned(),
+            _ => format!("`{}`", self.text.get(span.start as usize..span.end as usize).unwrap_or("?")),
+        }
+    }
+
+    pub(super) fn unexpected(&mut self, wanted: &str, help: &str) {
+        let message = format!("expected {wanted}, found {}", self.found());
+        let diagnostic = Diagnostic::error("syntax-unexpected", self.span(), message).here("not expected here").help(help);
+        self.report(diagnostic);
+    }
+
+    /// Takes a bracket and everything up to its end.
+    pub(super) fn skip_balanced(&mut self) {
+        let mut open = 0_usize;
+        loop {
+            match self.kind() {
+                Kind::Punct('(' | '[' | '{') => open += 1,
+                Kind::Punct(')' | ']' | '}') => open = open.saturating_sub(1),
+                Kind::End => return,
+                _ => (),
+            }
+            self.bump();
+            if open == 0 {
+                return;
+            }
+        }
+    }
+
+    /// A whole file.
+    pub(super) fn document(&mut self) -> Document {
+        while self.is(0, '#') {
+            self.attribute();
+        }
+        let mut lets = Vec::new();
+        while self.is_word(0, "let") && matches!(self.peek(1), Kind::Ident(_) | Kind::Punct('=')) {
+            lets.extend(self.definition());
+        }
+        let value = self.root(!lets.is_empty());
+        self.nothing_follows("recipe");
+        Document { lets, value }
+    }
+
+    /// A text that is one expression.
+    pub(super) fn whole_expression(&mut self) -> Expr {
+        let value = self.expression();
+        self.nothing_follows("value");
+        value
+    }
+
+    fn attribute(&mut self) {
+        let start = self.span();
+        self.bump();
+        self.eat('!');
+        if self.is(0, '[') {
+            self.skip_balanced();
+        }
+        let diagnostic = Diagnostic::error("syntax-unsupported", start.to(self.last()), "a recipe has no attributes");
+        self.report(
+            diagnostic.here("a RON attribute").help("leave it out: `Some(..)` is never needed, and no other extension is known"),
+        );
+    }
+
+    fn root(&mut self, after_lets: bool) -> Expr {
+        let value = match (self.kind(), self.peek(1)) {
+            (Kind::End, _) => self.no_recipe(after_lets),
+            (Kind::Ident(_), Kind::Punct(':')) if !self.is(2, ':') => self.bare_fields(),
+            _ => return self.expression(),
+        };
+        self.unbalanced = true;
+        value
+    }
+
+    fn no_recipe(&mut self, after_lets: bool) -> Expr {
+        let message = if after_lets {
+            "after the `let` names comes the recipe, but there is none"
+        } else {
+            "there is no recipe in this text"
+        };
+        let diagnostic = Diagnostic::error("syntax-missing-value", self.gap(), message).here("expected here");
+        if !self.unbalanced {
+            self.report(diagnostic.help("a recipe begins with `Recipe(` and ends with `)`"));
+        }
+        self.poisoned(self.gap())
+    }
+
+    fn bare_fields(&mut self) -> Expr {
+        let diagnostic =
+            Diagnostic::error("syntax-unexpected", self.span(), "the fields of a recipe stand within `Recipe(` and `)`");
+        self.report(
+            diagnostic.here("a field without its struct").help("put `Recipe(` before the first field and `)` after the last"),
+        );
+        let span = self.span();
+        self.at = self.tokens.len().saturating_sub(1);
+        self.poisoned(span)
+    }
+
+    fn nothing_follows(&mut self, what: &str) {
+        if *self.kind() == Kind::End || self.unbalanced {
+            return;
+        }
+        let help = match self.kind() {
+            Kind::Ident(word) if word == "let" => "`let` names stand before the recipe".to_owned(),
+            Kind::Punct(c @ (')' | ']' | '}')) => format!("this `{c}` closes nothing; take it out"),
+            Kind::Punct(c @ (',' | ';')) => format!("take the `{c}` out"),
+            _ => format!("there is one {what}; take out what comes after it"),
+        };
+        let diagnostic = Diagnostic::error("syntax-unexpected", self.span(), format!("the {what} ends before {}", self.found()));
+        self.report(diagnostic.here("not expected here").help(help));
+    }
+
+    /// `let name = value;`
+    fn definition(&mut self) -> Option<Let> {
+        let start = self.span();
+        self.bump();
+        let name = self.definition_name();
+        if !self.eat('=') {
+            self.unexpected("`=`", "write `let name = value;`");
+            self.eat(':');
+        }
+        let value = self.expression();
+        self.end_definition(matches!(value.kind, ExprKind::Poisoned));
+        Some(Let { span: start.to(value.span), name: name?, value })
+    }
+
+    fn definition_name(&mut self) -> Option<Ident> {
+        if let Some(name) = self.ident() {
+            return Some(name);
+        }
+        self.unexpected("a name", "write `let name = value;`");
+        None
+    }
+
+    fn end_definition(&mut self, poisoned: bool) {
+        if self.eat(';') {
+            return;
+        }
+        if !poisoned && !self.unbalanced {
+            let diagnostic =
+                Diagnostic::error("syntax-unexpected", self.gap(), "a `let` ends with `;`").here("the value ends here");
+            self.report(diagnostic.help("put a `;` here"));
+        }
+        self.eat(',');
+        while !self.starts_statement() {
+            if self.eat(';') {
+                return;
+            }
+            self.bump();
+        }
+    }
+
+    fn starts_statement(&self) -> bool {
+        match self.kind() {
+            Kind::End => true,
+            Kind::Ident(word) => word == "let" || self.leads() || self.is(1, '('),
+            _ => false,
+        }
+    }
+
+    /// Takes a name, if one stands here.
+    pub(super) fn ident(&mut self) -> Option<Ident> {
+        let Kind::Ident(text) = self.kind() else { return None };
+        let ident = Ident { text: text.clone(), span: self.span() };
+        self.bump();
+        Some(ident)
+    }
+
+    pub(super) fn poisoned(&mut self, span: Span) -> Expr {
+        self.height = 1;
+        Expr { kind: ExprKind::Poisoned, span }
+    }
+
+    /// A tree one higher than the last, or a report that it is too high.
+    pub(super) fn grown(&mut self, kind: ExprKind, span: Span, below: usize) -> Expr {
+        if below < MAX_DEPTH {
+            self.height = below + 1;
+            return Expr { kind, span };
+        }
+        self.report_depth(span);
+        self.poisoned(span)
+    }
+
+    pub(super) fn report_depth(&mut self, span: Span) {
+        if !self.too_deep {
+            self.too_deep = true;
+            let diagnostic = Diagnostic::error("syntax-depth", span, format!("this is more than {MAX_DEPTH} levels deep"));
+            self.report(diagnostic.here("too deep").help("give a part of it a name with `let`"));
+        }
+    }
+
+    /// A value.
+    pub(super) fn expression(&mut self) -> Expr {
+        self.chain(Self::product, |c| match c {
+            '+' => Some(Operator::Add),
+            '-' => Some(Operator::Subtract),
+            _ => None,
+        })
+    }
+
+    fn product(&mut self) -> Expr {
+        self.chain(Self::signed, |c| match c {
+            '*' => Some(Operator::Multiply),
+            '/' => Some(Operator::Divide),
+            _ => None,
+        })
+    }
+
+    fn chain(&mut self, operand: fn(&mut Self) -> Expr, operator: fn(char) -> Option<Operator>) -> Expr {
+        let mut left = operand(self);
+        loop {
+            let Kind::Punct(c) = *self.kind() else { return left };
+            let Some(operator) = operator(c) else { return left };
+            let below = self.height;
+            self.bump();
+            let right = operand(self);
+            let (span, below) = (left.span.to(right.span), below.max(self.height));
+            left = self.grown(ExprKind::Binary(operator, Box::new(left), Box::new(right)), span, below);
+        }
+    }
+
+    fn signed(&mut self) -> Expr {
+        let mut minuses = Vec::new();
+        while let Kind::Punct(c @ ('-' | '+')) = *self.kind() {
+            minuses.extend((c == '-').then_some(self.span()));
+            self.bump();
+        }
+        let mut value = self.primary();
+        for minus in minuses.into_iter().rev() {
+            let span = minus.to(value.span);
+            value = self.grown(ExprKind::Negate(Box::new(value)), span, self.height);
+        }
+        value
+    }
+
+    fn primary(&mut self) -> Expr {
+        self.height = 1;
+        let span = self.span();
+        let kind = match self.kind().clone() {
+            Kind::Number(value) => return self.number(value),
+            Kind::Ident(word) if self.is_literal(&word) => ExprKind::Bool(word == "true"),
+            Kind::Ident(_) => return self.named(),
+            Kind::Text(text) => ExprKind::Text(text),
+            Kind::Char(c) => ExprKind::Char(c),
+            Kind::Bad => ExprKind::Poisoned,
+            Kind::Punct('(') => return self.parentheses(None),
+            Kind::Punct('[') => return self.list(),
+            Kind::Punct('{') => return self.map(),
+            _ => return self.no_value(),
+        };
+        self.bump();
+        Expr { kind, span }
+    }
+
+    fn is_literal(&self, word: &str) -> bool {
+        matches!(word, "true" | "false") && !self.is(1, '(')
+    }
+
+    fn number(&mut self, value: Numeric) -> Expr {
+        let start = self.span();
+        self.bump();
+        let unit = self.unit(start);
+        let span = unit.as_ref().map_or(start, |unit| start.to(unit.span));
+        Expr { kind: ExprKind::Number(Number { value, unit }), span }
+    }
+
+    /// The unit after a number: letters that touch it, or letters on its line that are no field or value of their own.
+    fn unit(&mut self, number: Span) -> Option<Ident> {
+        let span = self.span();
+        if self.eat('%') {
+            return Some(Ident { text: "%".to_owned(), span });
+        }
+        let Kind::Ident(word) = self.kind() else { return None };
+        let next_begins = matches!(self.peek(1), Kind::Punct(':' | '=' | '(' | '{'));
+        let own = self.leads() || next_begins || matches!(word.as_str(), "let" | "true" | "false");
+        if own && span.start != number.end { None } else { self.ident() }
+    }
+
+    /// A name, and the parentheses after it if there are any.
+    fn named(&mut self) -> Expr {
+        self.skip_path();
+        let Some(name) = self.ident() else { return self.no_value() };
+        match self.kind() {
+            Kind::Punct('(') => self.parentheses(Some(name)),
+            Kind::Punct('{') => self.braces(name),
+            _ => Expr { span: name.span, kind: ExprKind::Name(name) },
+        }
+    }
+
+    /// `Type::Variant` is read as `Variant`.
+    fn skip_path(&mut self) {
+        while self.is(1, ':') && self.is(2, ':') && matches!(self.peek(3), Kind::Ident(_)) {
+            let start = self.span();
+            (0..3).for_each(|_| self.bump());
+            let diagnostic =
+                Diagnostic::error("syntax-unexpected", start.to(self.last()), "a variant stands without the name of its type");
+            let help = format!("write {} alone", self.found());
+            self.report(diagnostic.here("not expected here").help(help));
+        }
+    }
+
+    fn no_value(&mut self) -> Expr {
+        match self.kind() {
+            Kind::End if self.unbalanced => (),
+            // A bracket that nothing awaits is reported where it is taken.
+            Kind::Punct(c @ (')' | ']' | '}')) if !self.closers.contains(c) => (),
+            Kind::Punct(',' | ';' | ')' | ']' | '}') | Kind::End => {
+                let message = format!("expected a value before {}", self.found());
+                let diagnostic = Diagnostic::error("syntax-missing-value", self.gap(), message).here("a value is missing here");
+                self.report(diagnostic.help("write a value here"));
+            }
+            _ => self.unexpected("a value", "values are numbers, texts in double quotes, names, `Name(..)`, `(..)` and `[..]`"),
+        }
+        self.poisoned(self.gap())
+    }
+}
