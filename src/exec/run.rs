@@ -161,15 +161,15 @@ struct Session<'a> {
     checkpoints: u64,
 }
 
-/// The run's own clock: it goes on where the checkpoint stood.
+/// The run's own clock: it goes on where the checkpoint stood, once it is started.
 struct Clock {
     before: f64,
-    started: Instant,
+    started: Option<Instant>,
 }
 
 impl Clock {
     fn elapsed(&self) -> f64 {
-        self.before + self.started.elapsed().as_secs_f64()
+        self.before + self.started.map_or(0.0, |started| started.elapsed().as_secs_f64())
     }
 }
 
@@ -229,12 +229,12 @@ impl<'a> Session<'a> {
             job,
             watch,
             trainer: Trainer::new(graphs, state, job.form, &job.device),
-            batcher: Batcher::new(job.shards, spec.clone()),
+            batcher: Batcher::new(job.shards, &spec),
             evaluator: Evaluator::new(job.shards, spec, plan.recipe.evaluation.sequences),
             journal,
             position,
             rates,
-            clock: Clock { before: position.elapsed, started: Instant::now() },
+            clock: Clock { before: position.elapsed, started: None },
             scores: Scores::default(),
             training: 0.0,
             last: None,
@@ -275,7 +275,7 @@ impl<'a> Session<'a> {
                 self.checkpoints = self.due(self.job.plan.recipe.checkpoint.every);
             }
         }
-        self.clock = Clock { before: self.position.elapsed, started: Instant::now() };
+        self.clock.started = Some(Instant::now());
         Ok(())
     }
 
@@ -399,20 +399,15 @@ impl<'a> Session<'a> {
         self.rates.evaluation = self.rates.evaluation.max(began.elapsed().as_secs_f64());
         self.position.evaluation_time = self.rates.evaluation;
         let Scores { mask_loss, loss } = self.scores;
-        let (step, elapsed) = (self.position.step, self.clock_now());
+        let (step, elapsed) = (self.position.step, self.clock.elapsed());
         self.record(&Event::Evaluation { step, progress: self.progress(), mask_loss, loss, elapsed })?;
         self.watch.say(&format!("step {step}: validation loss {mask_loss:.4} on `<mask>`, {loss:.4} on all masked tokens"));
         Ok(())
     }
 
-    /// The clock, which stands at its beginning until the first step.
-    fn clock_now(&self) -> f64 {
-        if self.position.step == 0 { 0.0 } else { self.clock.elapsed() }
-    }
-
     fn save(&mut self) -> Result<PathBuf, Error> {
         let began = Instant::now();
-        self.position.elapsed = self.clock_now();
+        self.position.elapsed = self.clock.elapsed();
         let Self { job, trainer, position, .. } = self;
         let checkpoints = job.directory.checkpoints();
         self.journal.sync().map_err(disk(job.directory.path()))?;
@@ -424,7 +419,7 @@ impl<'a> Session<'a> {
         let seconds = began.elapsed().as_secs_f64();
         self.rates.saving = self.rates.saving.max(seconds);
         self.position.saving_time = self.rates.saving;
-        let (step, elapsed) = (self.position.step, self.clock_now());
+        let (step, elapsed) = (self.position.step, self.clock.elapsed());
         self.record(&Event::Checkpoint { step, seconds, elapsed })?;
         Ok(path)
     }

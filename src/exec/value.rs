@@ -45,7 +45,7 @@ impl Value {
     /// The elements of a float tensor; none for integers.
     pub fn to_floats(&self) -> Vec<f32> {
         match self {
-            Self::Float(tensor) => tensor.to_data().to_vec().unwrap_or_default(),
+            Self::Float(tensor) => tensor.to_data().try_to_vec().unwrap_or_default(),
             Self::Index(_) => Vec::new(),
         }
     }

@@ -9,7 +9,7 @@ use super::op::{Frame, Operand, Plain, Run, Scalars, runner};
 use super::value::{Index, Value, buffer};
 use crate::step::graph::{Node, StepGraph};
 use crate::step::lifetime::Lifetimes;
-use crate::step::op::{Rule, Signature};
+use crate::step::op::Signature;
 use crate::step::tensor::{Role, TensorId, TensorType};
 use crate::units::Bytes;
 
