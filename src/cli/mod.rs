@@ -48,8 +48,10 @@ impl From<Exit> for ExitCode {
 /// What the process around the library gives it.
 #[derive(Clone, Copy, Debug)]
 pub struct Host {
-    /// Peak of the heap since the last reset, bytes; none where it is not counted.
-    pub heap_peak: fn() -> Option<usize>,
+    /// Bytes on the heap now.
+    pub heap: fn() -> usize,
+    /// Peak of the heap since the last reset, bytes.
+    pub heap_peak: fn() -> usize,
     /// Begins to count the peak anew.
     pub reset_heap_peak: fn(),
 }

@@ -13,6 +13,7 @@ use crate::exec::dry::{DryRun, dry_run};
 use crate::exec::run::{Failure, Job, Pace, Start, Watch, run as train};
 use crate::exec::walk::Form;
 use crate::exec::Error;
+use crate::exec::host::memory::keep_big_buffers;
 use crate::ledger::{Compared, Event, Journal, Outcome, Reason, Recorded, RunDirectory, files, recorded_steps, write_durably};
 use crate::pipeline::Verdict;
 use crate::plan::{self, Plan};
@@ -39,6 +40,7 @@ pub fn run(options: &Run, host: Host) -> Exit {
 }
 
 fn dispatch(options: &Run, host: Host) -> Outcomes<Exit> {
+    keep_big_buffers();
     let hardware = hardware(&options.device)?;
     if let Some(path) = &options.resume {
         return resume(options, path, &hardware, host);

@@ -21,6 +21,8 @@ pub struct Screen {
     last_line: Option<Instant>,
     interrupted: Arc<AtomicBool>,
     host: Host,
+    /// Heap when the observation of memory began: the program and the text, which the plan's tensors stand on.
+    heap_before: usize,
 }
 
 impl Screen {
@@ -35,7 +37,7 @@ impl Screen {
             }
         });
         let bar = std::io::stderr().is_terminal().then(bar);
-        Self { bar, last_line: None, interrupted, host }
+        Self { bar, last_line: None, interrupted, host, heap_before: 0 }
     }
 
     /// Clears the progress bar.
@@ -123,12 +125,14 @@ impl Watch for Screen {
     }
 
     fn reset_memory(&mut self) {
+        self.heap_before = (self.host.heap)();
         (self.host.reset_heap_peak)();
         world::reset_resident_peak();
     }
 
     fn memory(&self) -> Observed {
-        Observed { heap: (self.host.heap_peak)().map(|n| Bytes(n as u64)), resident: world::resident_peak() }
+        let heap = (self.host.heap_peak)().saturating_sub(self.heap_before);
+        Observed { heap: Some(Bytes(heap as u64)), resident: world::resident_peak() }
     }
 
     fn now(&self) -> String {

@@ -70,7 +70,7 @@ pub struct Status {
 /// Peaks of memory since they were last reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observed {
-    /// The program's heap.
+    /// The program's heap, above what was there when the observation began.
     pub heap: Option<Bytes>,
     /// The process's resident memory.
     pub resident: Option<Bytes>,

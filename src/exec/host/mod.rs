@@ -4,6 +4,7 @@
 
 pub mod math;
 pub mod matrix;
+pub mod memory;
 
 use rayon::prelude::*;
 

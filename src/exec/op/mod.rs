@@ -15,6 +15,9 @@ mod residual;
 mod rows;
 mod update;
 
+#[cfg(test)]
+mod tests;
+
 use burn::tensor::{Device, Int, Tensor};
 
 use super::value::Value;

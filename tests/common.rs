@@ -1,0 +1,83 @@
+//! Running the program from the tests.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// A directory of its own for a test, with the program in it.
+pub struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    /// With a recipe in `recipe.ron`.
+    pub fn with(recipe: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("recipe.ron"), recipe).unwrap();
+        Self { directory }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cramplan"));
+        command.args(arguments).current_dir(self.path()).env("NO_COLOR", "1");
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs and expects success; gives stdout.
+    pub fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// The run directories, oldest first.
+    pub fn runs(&self) -> Vec<PathBuf> {
+        let Ok(entries) = std::fs::read_dir(self.path().join("runs")) else { return Vec::new() };
+        let mut runs: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+        runs.sort_by_key(|path| std::fs::metadata(path.join("plan.ron")).and_then(|m| m.modified()).ok());
+        runs
+    }
+}
+
+/// A file of JSON.
+pub fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The events of a kind in a run's record.
+pub fn events(run: &Path, kind: &str) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    lines.filter(|event| event["event"] == kind).collect()
+}
+
+/// A small recipe: `budget`, and what else is to be said at the top level.
+pub fn small(budget: &str, more: &str) -> String {
+    format!(
+        r#"Recipe(
+    name: "small",
+    budget: Budget({budget}),
+    data: Corpus(sources: [Synthetic(4000)], tokenizer: WordPiece(vocab: 512)),
+    model: Encoder(width: 32, depth: 2, heads: 4, sequence: 32, feed_forward: GeluGlu(intermediate: 64)),
+    objective: MaskedLm(rate: 25%),
+    batch: Ramp(to: 16, until: 50%),
+    micro_batch: 4,
+    optimizer: AdamW(clip: 0.5),
+    lr: Triangle(peak: 3e-3, start: 25%, peak_at: 50%),
+    {more}
+)"#
+    )
+}
