@@ -65,6 +65,8 @@ pub struct Compilation {
     pub sources: Sources,
     /// Errors and warnings.
     pub diagnostics: Vec<Diagnostic>,
+    /// Where the recipe's fields stand; absent where it is not valid.
+    pub places: Option<Places>,
     /// The verdict; absent where the recipe is not valid.
     pub verdict: Option<Verdict>,
 }
@@ -76,6 +78,7 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
     let Inputs { entry, read, overrides, machine, asked } = inputs;
     let resolved = resolve(entry, read, overrides, &mut sources, &mut diagnostics);
     let device = resolved.as_ref().and_then(|r| choose_device(r, machine, asked, &mut sources, &mut diagnostics));
+    let places = resolved.as_ref().map(|r| r.places.clone());
     let verdict = resolved.zip(device).map(|(Resolved { recipe, places }, device)| {
         match check::judge(check::cost(&recipe, &device), &places) {
             Ok(feasible) => Verdict::Feasible(Box::new(feasible)),
@@ -85,7 +88,7 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
             }
         }
     });
-    Compilation { sources, diagnostics, verdict }
+    Compilation { sources, diagnostics, places, verdict }
 }
 
 /// Text to recipe: parse, evaluate with imports, apply the overrides, decode.

@@ -49,7 +49,7 @@ fn index(data: &[i32], device: &Device) -> Tensor<1, Int> {
 }
 
 fn floats<const D: usize>(data: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::<1>::from_data(TensorData::new(data, [shape.iter().product()]), device).reshape(shape)
+    Tensor::<1>::from_data(TensorData::new(data, [shape.iter().product::<usize>()]), device).reshape(shape)
 }
 
 /// The model's parameters by name, as flat tensors that want a gradient.

@@ -7,6 +7,7 @@ use super::screen::Screen;
 use super::{Exit, Host, check, complain, hint, print, render, say, world};
 use crate::data::{DataError, Prepared, Progress, prepare};
 use crate::device::{self, Device, DeviceKind};
+use crate::diag::Diagnostic;
 use crate::exec::corpus::corpus_spec;
 use crate::exec::device::{Wish, choose};
 use crate::exec::dry::{DryRun, dry_run};
@@ -17,6 +18,8 @@ use crate::exec::host::memory::keep_big_buffers;
 use crate::ledger::{Compared, Event, Journal, Outcome, Reason, Recorded, RunDirectory, files, recorded_steps, write_durably};
 use crate::pipeline::Verdict;
 use crate::plan::{self, Plan};
+use crate::recipe::decode::Places;
+use crate::source::Sources;
 use crate::units::{Bytes, Seconds, Tokens};
 
 /// Something that ends the command, already said to the user.
@@ -48,10 +51,10 @@ fn dispatch(options: &Run, host: Host) -> Outcomes<Exit> {
     if let Some(path) = &options.replay {
         return replay(options, path, &hardware, host);
     }
-    let Source { plan, text } = source(options, &hardware)?;
+    let Source { plan, text, origin } = source(options, &hardware)?;
     fits_hardware(&plan, &hardware)?;
     let mut screen = Screen::new(host);
-    let prepared = prepared(&plan, options, &mut screen)?;
+    let prepared = prepared(&plan, options, origin.as_ref(), &mut screen)?;
     if options.dry {
         return dry(&plan, &prepared, &hardware, &mut screen);
     }
@@ -115,10 +118,17 @@ fn by_prefix(slug: &str) -> Option<Device> {
     alike.min_by(|a, b| a.peak.value.0.total_cmp(&b.peak.value.0))
 }
 
-/// A plan to run and the recipe's text.
+/// A plan to run, the recipe's text, and where its fields stand.
 struct Source {
     plan: Plan,
     text: String,
+    origin: Option<Origin>,
+}
+
+/// The texts that a plan was compiled from, for what only the text on disk can show to be wrong.
+struct Origin {
+    sources: Sources,
+    places: Places,
 }
 
 fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
@@ -127,7 +137,7 @@ fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
         if !options.set.is_empty() {
             return stop(Exit::Invalid, "a saved plan is run as it is", "give `--set` to `cramplan plan` instead");
         }
-        return load_plan(&options.recipe, &text).map(|plan| Source { plan, text: String::new() });
+        return load_plan(&options.recipe, &text).map(|plan| Source { plan, text: String::new(), origin: None });
     }
     let choice = Choice { recipe: options.recipe.clone(), set: options.set.clone(), device: Some(hardware.planned.name.clone()) };
     let compilation = match world::compile_choice(&choice, hardware.planned.clone()) {
@@ -139,12 +149,13 @@ fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
     };
     render::show(&compilation.diagnostics, &compilation.sources);
     let exit = check::exit(&compilation);
+    let origin = compilation.places.map(|places| Origin { sources: compilation.sources, places });
     let Some(Verdict::Feasible(feasible)) = compilation.verdict else { return Err(Stop(exit)) };
     let wanted = feasible.costed().recipe.budget.device.clone();
     if let Some(wanted) = wanted.filter(|name| *name != hardware.planned.name) {
         say(&format!("note: the recipe is for `{wanted}`; this run is planned for `{}`", hardware.planned.name));
     }
-    Ok(Source { plan: plan::lower(*feasible, &world::base(&options.recipe)), text })
+    Ok(Source { plan: plan::lower(*feasible, &world::base(&options.recipe)), text, origin })
 }
 
 fn load_plan(path: &Path, text: &str) -> Outcomes<Plan> {
@@ -167,7 +178,7 @@ fn fits_hardware(plan: &Plan, hardware: &Hardware) -> Outcomes<()> {
     stop(Exit::Invalid, &message, "choose with `--device`, or plan again for this machine")
 }
 
-fn prepared(plan: &Plan, options: &Run, screen: &mut Screen) -> Outcomes<Prepared> {
+fn prepared(plan: &Plan, options: &Run, origin: Option<&Origin>, screen: &mut Screen) -> Outcomes<Prepared> {
     let mut report = |p: Progress| {
         let share = p.done as f64 / p.total.max(1) as f64;
         screen.preparing(&format!("preparing the text: {:?}", p.stage).to_lowercase(), share);
@@ -188,8 +199,22 @@ fn prepared(plan: &Plan, options: &Run, screen: &mut Screen) -> Outcomes<Prepare
             say("stopped before anything was trained");
             Err(Stop(Exit::Interrupted))
         }
-        Err(error) => stop(Exit::Failed, &error.to_string(), ""),
+        Err(error) => bad_text(&error, origin),
     }
+}
+
+/// Says what is wrong with the text, at the recipe's own words where they are to blame.
+fn bad_text(error: &DataError, origin: Option<&Origin>) -> Outcomes<Prepared> {
+    let field = match error {
+        DataError::NoMatch { .. } | DataError::Empty { .. } | DataError::Unsupported { .. } | DataError::TooSmall { .. } => "data.sources",
+        DataError::Vocabulary { .. } => "data.tokenizer.vocab",
+        DataError::Unreadable { .. } | DataError::Corrupt { .. } | DataError::Interrupted => return stop(Exit::Failed, &error.to_string(), ""),
+    };
+    let Some(Origin { sources, places }) = origin else { return stop(Exit::Invalid, &error.to_string(), "") };
+    let text = error.to_string();
+    let (message, help) = text.split_once(": ").unwrap_or((&text, "name other text"));
+    render::show(&[Diagnostic::error("bad-text", places.of(field), message).here("this text").help(help)], sources);
+    Err(Stop(Exit::Invalid))
 }
 
 /// Makes the run's directory and puts in what is known before the run.
@@ -340,7 +365,7 @@ fn resume(options: &Run, path: &Path, hardware: &Hardware, host: Host) -> Outcom
         None => Pace::Budget,
     };
     let mut screen = Screen::new(host);
-    let prepared = prepared(&plan, options, &mut screen)?;
+    let prepared = prepared(&plan, options, None, &mut screen)?;
     go(&plan, &directory, &prepared, hardware, (start, pace), &mut screen).map(|(exit, _)| exit)
 }
 
@@ -367,7 +392,7 @@ fn replay(options: &Run, path: &Path, hardware: &Hardware, host: Host) -> Outcom
     fits_hardware(&plan, hardware)?;
     let original = std::fs::read(path.join(files::OUTCOME)).ok().and_then(|text| serde_json::from_slice::<Outcome>(&text).ok());
     let mut screen = Screen::new(host);
-    let prepared = prepared(&plan, options, &mut screen)?;
+    let prepared = prepared(&plan, options, None, &mut screen)?;
     let recipe = std::fs::read_to_string(path.join(files::RECIPE)).unwrap_or_default();
     let directory = directory(&options.runs, &plan, "-replay", &recipe, &prepared)?;
     let of: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

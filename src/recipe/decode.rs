@@ -149,7 +149,7 @@ impl Decoder {
             Given::Named(fields) => fields,
             Given::Positional(items) => self.name_positional(value, info, items)?,
         };
-        Some(Fields { info, given, span: value.span, taken: Vec::new() })
+        Some(Fields { info, given, span: head(value), taken: Vec::new() })
     }
 
     /// A single unnamed value is the first field: `Text("a.txt")`, `Constant(1e-3)`.
@@ -215,7 +215,7 @@ impl Decoder {
             self.report(
                 Diagnostic::error("missing-field", fields.span, message)
                     .here(format!("`{}` is required", info.name))
-                    .help(format!("add `{}:` with {wanted} ({})", info.name, info.doc.trim())),
+                    .help(format!("add `{}:` with {wanted}: {}", info.name, info.doc.trim().trim_end_matches('.'))),
             );
         }
         None
@@ -292,6 +292,15 @@ fn record_parts(value: &Value) -> Option<(Option<String>, Given)> {
         ValueKind::Struct { name, fields } => Some((name.as_ref().map(|n| n.text.clone()), Given::Named(fields.clone()))),
         ValueKind::Tuple { name, items } => Some((name.as_ref().map(|n| n.text.clone()), Given::Positional(items.clone()))),
         _ => None,
+    }
+}
+
+/// The name of a struct, or its opening parenthesis: enough to point at, where the whole would fill the screen.
+fn head(value: &Value) -> Span {
+    match &value.kind {
+        ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. } => name.span,
+        ValueKind::Name(_) => value.span,
+        _ => Span { end: value.span.start + 1, ..value.span },
     }
 }
 

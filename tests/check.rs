@@ -1,0 +1,84 @@
+//! `check` as programs and people meet it.
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn cramplan(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cramplan")).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
+}
+
+fn json(arguments: &[&str]) -> (i32, Value) {
+    let output = cramplan(&[arguments, &["--format", "json"]].concat());
+    (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// Parameters and FLOPs as the official code of the paper has them, by PyTorch's counter.
+#[test]
+fn crammed_bert_is_the_official_model() {
+    let recipe = "recipes/crammed-bert.ron";
+    let (code, verdict) = json(&["check", recipe]);
+    assert_eq!(code, 0);
+    assert_eq!((&verdict["params"]["total"], &verdict["params"]["non_embedding"]), (&119_589_889.into(), &94_424_064.into()));
+    for (prediction, forward, both) in [("Dense", 251_255_586_816_u64, 753_766_760_448_u64), ("Sparse(15%)", 207_467_053_056, 622_401_159_168)] {
+        let prediction = format!("objective.prediction={prediction}");
+        let (_, verdict) = json(&["check", recipe, "--set", "micro_batch=8", "--set", &prediction]);
+        assert_eq!(verdict["flops"]["forward"], forward);
+        assert_eq!(verdict["flops"]["backward"], both - forward);
+        assert_eq!((&verdict["micro_batch"], &verdict["accumulation"]), (&8.into(), &1024.into()));
+    }
+}
+
+#[test]
+fn the_contract_s_keys_are_there() {
+    let (_, verdict) = json(&["check", "recipes/crammed-bert.ron"]);
+    for key in ["recipe", "feasible", "micro_batch", "accumulation", "tokens", "steps", "seconds", "device", "diagnostics"] {
+        assert!(!verdict[key].is_null(), "{key}");
+    }
+    let memory = &verdict["memory"];
+    let parts: u64 = memory["parts"].as_object().unwrap().values().map(|v| v.as_u64().unwrap()).sum();
+    assert_eq!(memory["peak_bytes"], parts);
+    assert!(memory["limit_bytes"].as_u64() > memory["peak_bytes"].as_u64());
+    assert!(verdict["params"]["decayed"].as_u64() < verdict["params"]["total"].as_u64());
+}
+
+#[test]
+fn every_shipped_recipe_is_feasible() {
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes")).unwrap() {
+        let path = entry.unwrap().path();
+        let (code, verdict) = json(&["check", path.to_str().unwrap()]);
+        assert_eq!((code, &verdict["diagnostics"]), (0, &Value::Array(Vec::new())), "{}", path.display());
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_infeasible_with_a_way_out() {
+    let (code, verdict) = json(&["check", "recipes/crammed-bert.ron", "--for", "rtx-2080-ti", "--set", "micro_batch=512"]);
+    assert_eq!((code, &verdict["feasible"]), (1, &false.into()));
+    let diagnostic = &verdict["diagnostics"][0];
+    assert_eq!(diagnostic["code"], "out-of-memory");
+    assert!(diagnostic["help"].as_str().unwrap().contains("`micro_batch:"), "{diagnostic}");
+    let (code, _) = json(&["check", "recipes/crammed-bert.ron", "--set", "budget.time=1s"]);
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn a_diagnostic_in_json_has_its_place() {
+    let place = common::Place::with("Recipe(\n  nmae: \"x\",\n)");
+    let output = place.run(&["check", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let first = verdict["diagnostics"].as_array().unwrap().iter().find(|d| d["code"] == "unknown-field").unwrap();
+    assert_eq!((&first["file"], &first["line"], &first["column"], &first["start"], &first["end"]), (&"recipe.ron".into(), &2.into(), &3.into(), &10.into(), &14.into()));
+    assert_eq!(first["help"], "did you mean `name`?");
+}
+
+#[test]
+fn a_recipe_that_is_not_there_is_wrong_usage_in_json_too() {
+    let (code, verdict) = json(&["check", "nowhere.ron"]);
+    assert_eq!((code, &verdict["feasible"]), (2, &false.into()));
+    assert_eq!(cramplan(&["chekc"]).status.code(), Some(2));
+}

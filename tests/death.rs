@@ -1,0 +1,99 @@
+//! Losing nothing: runs that are killed, interrupted and replayed.
+
+mod common;
+
+use std::path::Path;
+use std::time::Duration;
+
+use common::{Place, events, json, small};
+use cramplan::rng::{Purpose, Stream};
+
+/// Waits a moment, then kills the process as `kill -9` does; whether it was still running.
+fn kill_after(child: &mut std::process::Child, moment: Duration) -> bool {
+    std::thread::sleep(moment);
+    let running = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    running
+}
+
+fn weights(run: &Path) -> String {
+    json(&run.join("outcome.json"))["weights"].as_str().unwrap().to_owned()
+}
+
+/// Twenty deaths at random instants of a run that saves after every step: whatever is hit, the resumed run ends with the
+/// weights of one that was never disturbed.
+#[test]
+fn twenty_kills_and_resumptions_end_with_the_undisturbed_weights() {
+    let recipe = small("steps: 1500", "checkpoint: Checkpoint(every: 1),");
+    let calm = Place::with(&recipe);
+    let began = std::time::Instant::now();
+    calm.succeed(&["run"]);
+    let whole = began.elapsed().as_secs_f64();
+
+    let place = Place::with(&recipe);
+    let stream = Stream::new(20, Purpose::Order);
+    let mut child = place.spawn(&["run"]);
+    let mut kills = 0u64;
+    while kills < 20 {
+        // Each life is a thirtieth to a tenth of the run, so that twenty of them do not reach its end.
+        let moment = whole * (1.0 + 2.0 * stream.uniform(0, kills)) / 60.0 + 0.02;
+        assert!(kill_after(&mut child, Duration::from_secs_f64(moment)), "the run ended before it was killed twenty times");
+        kills += 1;
+        let runs = place.runs();
+        // Killed before it had a directory: then there is nothing to resume, and it starts anew.
+        child = match runs.first().filter(|run| run.join("plan.ron").is_file()) {
+            Some(run) => place.spawn(&["run", "--resume", run.to_str().unwrap()]),
+            None => place.spawn(&["run"]),
+        };
+    }
+    assert!(child.wait().unwrap().success());
+    let run = place.runs().remove(0);
+    assert!(events(&run, "resume").len() >= 10, "most lives went on from a checkpoint");
+    assert_eq!(weights(&run), weights(&calm.runs()[0]));
+}
+
+#[test]
+fn a_run_against_the_clock_is_replayed_to_the_bit_after_a_death() {
+    let place = Place::with(&small("time: 4s", "checkpoint: Checkpoint(every: 300ms),"));
+    let mut child = place.spawn(&["run"]);
+    assert!(kill_after(&mut child, Duration::from_millis(2000)));
+    let run = place.runs().remove(0);
+    place.succeed(&["run", "--resume", run.to_str().unwrap()]);
+    assert_eq!(events(&run, "resume").len(), 1);
+    let output = place.run(&["run", "--replay", run.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("the replay is identical"), "{said}");
+    assert_eq!(weights(&run), weights(&place.runs()[1]));
+}
+
+/// Asks a process to stop as Ctrl-C does.
+fn interrupt(child: &std::process::Child) {
+    let status = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn an_interrupted_run_is_saved_says_how_to_go_on_and_ends_with_the_same_weights() {
+    let recipe = small("steps: 400", "");
+    let calm = Place::with(&recipe);
+    calm.succeed(&["run"]);
+    let place = Place::with(&recipe);
+    let mut command = place.command(&["run"]);
+    let child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // Wait for the first step in the record, then interrupt.
+    while place.runs().first().is_none_or(|run| !run.join("metrics.jsonl").is_file() || events(run, "step").is_empty()) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("go on with `cramplan run --resume"), "{said}");
+    let run = place.runs().remove(0);
+    place.succeed(&["run", "--resume", run.to_str().unwrap()]);
+    assert_eq!(weights(&run), weights(&calm.runs()[0]));
+    // Once more: there is nothing left to do.
+    let again = place.run(&["run", "--resume", run.to_str().unwrap()]);
+    assert!(again.status.success() && String::from_utf8_lossy(&again.stderr).contains("nothing to resume"));
+}
