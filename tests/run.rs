@@ -162,7 +162,7 @@ fn init_writes_a_recipe_that_is_feasible_and_never_overwrites() {
 #[test]
 fn text_in_the_wrong_encoding_is_counted_aloud() {
     let place = Place::with(&small("steps: 1", "").replace("Synthetic(4000)", "Text(\"a.txt\")").replace("vocab: 512", "vocab: 64"));
-    let mut text = "the cat sat on the mat and the dog ran to the cat on the mat\n\n".repeat(300).into_bytes();
+    let mut text = "the quick brown fox jumps over the lazy dog while seven wizards box with five jugs of liquor\n\n".repeat(300).into_bytes();
     text.extend(b"caf\xe9 caf\xe9\n");
     std::fs::write(place.path().join("a.txt"), text).unwrap();
     let output = place.run(&["run"]);

@@ -2,15 +2,14 @@
 //!
 //! Invariant: nothing here knows a span or burn.
 //!
-//! What is left out: packing buffers inside matrix products, the corpus held in memory, and how efficiency varies with
-//! shape. Times are a roofline: the larger of arithmetic at the device's sustained rate and bytes at its bandwidth, plus the
+//! What is left out: the text held in memory, which is added when it is known, and how efficiency varies with shape. Times are a roofline: the larger of arithmetic at the device's sustained rate and bytes at its bandwidth, plus the
 //! cost of starting the operation (Williams, Waterman, Patterson 2009).
 
 mod fit;
 mod run;
 
 pub use fit::{best_micro_batch, candidates};
-pub use run::{Limit, RunEstimate, Stage};
+pub use run::{RunEstimate, Stage};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +25,10 @@ use crate::units::{Bytes, Flops, Seconds};
 
 /// Sustained rate of writing a checkpoint, assumed: an ordinary disk with the file system's syncs.
 const DISK_BYTES_PER_SECOND: f64 = 2.5e8;
+
+/// What each thread keeps from its first matrix product on: `gemm`'s slab of 512 by 512 elements, and room for the lists
+/// that a step is made of.
+const KEPT_PER_THREAD: Bytes = Bytes(5 << 18);
 
 /// How operations are carried out on a device.
 pub fn backend(device: &Device) -> Backend {
@@ -158,6 +161,9 @@ pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
     let table = Bytes(graphs.extents.sequence * graphs.extents.width * 4);
     let mut bill = Bill::default();
     bill.add(Part::Process, device.overhead.value);
+    if let Backend::Host { threads } = backend(device) {
+        bill.add(Part::Workspace, KEPT_PER_THREAD * threads);
+    }
     match walk {
         Walk::Update => bill.add(Part::Weights, table),
         Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, weights * 2),
@@ -252,6 +258,7 @@ mod tests {
             threads: 2,
             clock: None,
             avx512: false,
+            halved: false,
             avx2: true,
             memory: crate::device::Sourced::new(Bytes::gib(8), "test"),
         };

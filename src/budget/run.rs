@@ -5,44 +5,19 @@ use serde::{Deserialize, Serialize};
 use super::{Estimate, checkpoint_time};
 use crate::recipe::decode::Interval;
 use crate::recipe::settings::Recipe;
+use crate::recipe::spending::{Limit, Prices, Spent};
 use crate::step::Walk;
-use crate::units::{Bytes, Flops, Ratio, Seconds, Tokens};
-
-/// A limit of the budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Limit {
-    /// `budget.time`.
-    #[default]
-    Time,
-    /// `budget.tokens`.
-    Tokens,
-    /// `budget.steps`.
-    Steps,
-    /// `budget.flops`.
-    Flops,
-}
-
-impl Limit {
-    /// The field's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Time => "time",
-            Self::Tokens => "tokens",
-            Self::Steps => "steps",
-            Self::Flops => "flops",
-        }
-    }
-}
+use crate::units::{Flops, Ratio, Seconds, Tokens};
 
 /// A stretch of the run with one batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
-    /// Progress at which it ends.
+    /// Progress after its last step.
     pub until: Ratio,
     /// Micro-batches per step.
     pub accumulation: u64,
-    /// Optimizer steps in it; a fraction, since stages meet inside a step.
-    pub steps: f64,
+    /// Optimizer steps in it.
+    pub steps: u64,
     /// Time of one step.
     pub step_time: Seconds,
 }
@@ -72,87 +47,98 @@ pub struct RunEstimate {
     pub stages: Vec<Stage>,
 }
 
-/// Cost of one step at an accumulation, in each of the four currencies.
-struct StepCost {
-    time: f64,
-    tokens: f64,
-    flops: f64,
-}
-
-fn step_cost(e: &Estimate, accumulation: u64) -> StepCost {
-    let micro = e.walk(Walk::First).time + e.walk(Walk::Further).time * (accumulation - 1) as f64;
-    let n = accumulation as f64;
-    StepCost {
-        time: (micro + e.walk(Walk::Update).time).0,
-        tokens: n * e.micro_tokens as f64,
-        flops: n * e.micro_step_flops().as_f64(),
-    }
-}
-
-/// Share of each limit that a step uses up; the largest binds.
-fn shares(recipe: &Recipe, cost: &StepCost, time_for_steps: f64) -> Vec<(Limit, f64)> {
-    let b = &recipe.budget;
-    let mut shares = Vec::new();
-    if b.time.is_some() {
-        shares.push((Limit::Time, cost.time / time_for_steps));
-    }
-    if let Some(tokens) = b.tokens {
-        shares.push((Limit::Tokens, cost.tokens / tokens as f64));
-    }
-    if let Some(steps) = b.steps {
-        shares.push((Limit::Steps, 1.0 / steps as f64));
-    }
-    if let Some(flops) = b.flops {
-        shares.push((Limit::Flops, cost.flops / flops.as_f64()));
-    }
-    shares
-}
-
-/// Walks through the stages of the ramp. Evaluation and checkpoints take their time from a time budget, so the run is
-/// estimated twice: once to know how often they happen, once with their time taken off.
+/// Walks through the run, stretch by stretch. Evaluations and checkpoints take their time from a time budget, so the run is
+/// walked twice: once to know how often they happen, once with their time taken off.
 pub fn estimate(recipe: &Recipe, e: &Estimate) -> RunEstimate {
-    let budget = recipe.budget.time.unwrap_or(Seconds(f64::INFINITY));
-    let once = stages(recipe, e, budget);
-    let (evaluations, checkpoints, overhead) = overhead(recipe, e, &once);
-    let room = Seconds((budget - overhead).0.max(budget.0.min(1e-9)));
-    let mut run = stages(recipe, e, room);
+    let (ending, ..) = overhead(recipe, e, &RunEstimate::default());
+    let once = walk(recipe, e, ending);
+    let (overhead, evaluations, checkpoints) = overhead(recipe, e, &once);
+    let mut run = walk(recipe, e, overhead);
     run.seconds += overhead;
     RunEstimate { evaluations, checkpoints, overhead, ..run }
 }
 
-fn stages(recipe: &Recipe, e: &Estimate, time_for_steps: Seconds) -> RunEstimate {
+/// The steps of the run, as [`Budget::progress`] and [`Budget::affordable`] would have the executor do them.
+fn walk(recipe: &Recipe, e: &Estimate, not_for_steps: Seconds) -> RunEstimate {
+    let prices = Prices {
+        micro_step: e.walk(Walk::Further).time.0,
+        update: e.walk(Walk::Update).time.0,
+        reserve: not_for_steps.0,
+        tokens: e.micro_tokens,
+        flops: e.micro_step_flops().as_f64(),
+    };
     let mut run = RunEstimate::default();
-    let (mut start, mut steps, mut micro, mut seconds) = (0.0, 0.0, 0.0, 0.0);
-    for (until, accumulation) in recipe.batch.stages(e.micro_batch) {
-        let cost = step_cost(e, accumulation);
-        let shares = shares(recipe, &cost, time_for_steps.0);
-        let Some((limit, share)) = shares.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)) else { break };
-        let here = (until.0 - start) / share;
-        run.binds = limit;
-        run.stages.push(Stage { until, accumulation, steps: here, step_time: Seconds(cost.time) });
-        steps += here;
-        micro += here * accumulation as f64;
-        seconds += here * cost.time;
-        start = until.0;
+    let mut spent = Spent::default();
+    loop {
+        let progress = recipe.budget.progress(&spent, &prices);
+        let wanted = recipe.batch.accumulation(Ratio(progress), e.micro_batch);
+        let accumulation = wanted.min(recipe.budget.affordable(&spent, &prices));
+        if progress >= 1.0 || accumulation == 0 {
+            break;
+        }
+        let until = if accumulation < wanted { Ratio(progress) } else { recipe.batch.stage_end(accumulation, e.micro_batch) };
+        let step = Step { accumulation, seconds: step_time(e, accumulation) };
+        let count = alike(recipe, &prices, &spent, step, until);
+        spent = after(spent, step, count);
+        note(&mut run, step, count, Ratio(recipe.budget.progress(&spent, &prices)));
     }
-    // A step that the limit cuts short still counts for tokens and steps; a run against the clock leaves it out.
-    let whole = |x: f64| if run.binds == Limit::Time { (x + 1e-9).floor() } else { (x - 1e-9).ceil() };
-    run.steps = whole(steps) as u64;
-    run.micro_steps = whole(micro) as u64;
-    run.tokens = Tokens(run.micro_steps.saturating_mul(e.micro_tokens));
-    run.flops = e.micro_step_flops() * run.micro_steps;
-    run.seconds = Seconds(seconds);
+    let limits = recipe.budget.shares(&spent, &prices);
+    run.binds = limits.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(Limit::Time, |(limit, _)| limit);
+    run.steps = spent.steps;
+    run.micro_steps = spent.micro_steps;
+    run.tokens = Tokens(spent.micro_steps.saturating_mul(e.micro_tokens));
+    run.flops = e.micro_step_flops() * spent.micro_steps;
+    run.seconds = Seconds(spent.seconds);
     run
 }
 
-fn overhead(recipe: &Recipe, e: &Estimate, run: &RunEstimate) -> (u64, u64, Seconds) {
-    // One evaluation before the first step and one after the last are always made.
-    let evaluations = 1 + occasions(recipe.evaluation.every, run).max(1);
+/// An optimizer step of a stretch.
+#[derive(Clone, Copy)]
+struct Step {
+    accumulation: u64,
+    seconds: f64,
+}
+
+fn step_time(e: &Estimate, accumulation: u64) -> f64 {
+    (e.walk(Walk::First).time + e.walk(Walk::Further).time * (accumulation - 1) as f64 + e.walk(Walk::Update).time).0
+}
+
+fn after(spent: Spent, step: Step, count: u64) -> Spent {
+    Spent {
+        seconds: spent.seconds + step.seconds * count as f64,
+        steps: spent.steps + count,
+        micro_steps: spent.micro_steps + step.accumulation * count,
+    }
+}
+
+/// How many steps can be taken at once: all but the last of those that begin before `until` and that the budget buys in
+/// full. The others are looked at one by one.
+fn alike(recipe: &Recipe, prices: &Prices, spent: &Spent, step: Step, until: Ratio) -> u64 {
+    let now: Vec<(Limit, f64)> = recipe.budget.shares(spent, prices).collect();
+    let then = recipe.budget.shares(&after(*spent, step, 1), prices);
+    let counts = now.iter().zip(then).map(|((_, now), (_, then))| (until.0 - now) / (then - now) - 1.0);
+    counts.fold(1e15, f64::min).max(1.0) as u64
+}
+
+fn note(run: &mut RunEstimate, step: Step, count: u64, until: Ratio) {
+    match run.stages.last_mut() {
+        Some(stage) if stage.accumulation == step.accumulation => {
+            stage.steps += count;
+            stage.until = until;
+        }
+        _ => run.stages.push(Stage { until, accumulation: step.accumulation, steps: count, step_time: Seconds(step.seconds) }),
+    }
+}
+
+/// Time that the run's clock spends on evaluation and saving, and how often both happen; one of each, before the first
+/// step, is not on the clock.
+fn overhead(recipe: &Recipe, e: &Estimate, run: &RunEstimate) -> (Seconds, u64, u64) {
+    let evaluations = occasions(recipe.evaluation.every, run).max(1);
     let checkpoints = occasions(recipe.checkpoint.every, run).max(1);
     let walks = recipe.evaluation.sequences.div_ceil(e.micro_batch);
     let evaluation = e.walk(Walk::Evaluate).time * walks as f64 * evaluations as f64;
-    let saving = checkpoint_time(e.checkpoint + Bytes(e.parameters.total * 4)) * checkpoints as f64;
-    (evaluations, checkpoints, evaluation + saving)
+    let saving = checkpoint_time(e.checkpoint) * checkpoints as f64;
+    (evaluation + saving, evaluations + 1, checkpoints + 1)
 }
 
 /// How often an interval comes round in a run.
@@ -161,5 +147,45 @@ fn occasions(interval: Interval, run: &RunEstimate) -> u64 {
         Interval::Share(share) => (1.0 / share.0 + 1e-9).floor() as u64,
         Interval::Time(every) => (run.seconds.0 / every.0).floor() as u64,
         Interval::Steps(steps) => run.steps / steps,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::budget::estimate;
+    use crate::recipe::settings::{Batch, Recipe};
+    use crate::recipe::spending::{Prices, Spent};
+    use crate::recipe::testing::recipe;
+    use crate::step::StepGraphs;
+    use crate::units::Ratio;
+
+    /// Steps and micro-steps one by one, as the executor does them.
+    fn one_by_one(recipe: &Recipe, micro_batch: u64, prices: &Prices) -> (u64, u64) {
+        let mut spent = Spent::default();
+        loop {
+            let progress = recipe.budget.progress(&spent, prices);
+            let wanted = recipe.batch.accumulation(Ratio(progress), micro_batch);
+            let accumulation = wanted.min(recipe.budget.affordable(&spent, prices));
+            if progress >= 1.0 || accumulation == 0 {
+                return (spent.steps, spent.micro_steps);
+            }
+            spent.steps += 1;
+            spent.micro_steps += accumulation;
+        }
+    }
+
+    #[test]
+    fn a_budget_in_steps_or_tokens_is_planned_to_the_last_micro_step() {
+        let device = crate::device::find("rtx-a6000").unwrap();
+        for (steps, tokens) in [(Some(20), None), (Some(1237), None), (None, Some(1_000_003)), (Some(300), Some(500_000)), (Some(1), None)] {
+            for until in [0.3, 0.6, 1.0] {
+                let mut recipe = recipe();
+                recipe.batch = Batch::Ramp { to: 96, until: Ratio(until) };
+                (recipe.budget.steps, recipe.budget.tokens) = (steps, tokens);
+                let e = estimate(&recipe, &StepGraphs::build(&recipe, 4), &device);
+                let prices = Prices { tokens: e.micro_tokens, flops: 1.0, ..Prices::default() };
+                assert_eq!((e.run.steps, e.run.micro_steps), one_by_one(&recipe, 4, &prices), "{steps:?} {tokens:?} {until}");
+            }
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::render;
-use crate::budget::{Estimate, Limit};
+use crate::budget::Estimate;
 use crate::check::Costed;
 use crate::pipeline::{Compilation, Verdict};
+use crate::recipe::spending::Limit;
 use crate::step::Walk;
 use crate::step::tensor::Part;
 use crate::units::{Ratio, Tokens};
@@ -75,7 +76,8 @@ fn run(costed: &Costed) -> Vec<String> {
         run.seconds,
         limit(run.binds)
     )];
-    lines.push(format!("{} of it for {} evaluations and {} checkpoints", run.overhead, run.evaluations, run.checkpoints));
+    let (evaluations, checkpoints) = (run.evaluations - 1, run.checkpoints - 1);
+    lines.push(format!("{} of it for {evaluations} evaluations and {checkpoints} checkpoints", run.overhead));
     lines
 }
 

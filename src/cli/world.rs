@@ -59,7 +59,12 @@ pub fn machine() -> Device {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = field(&cpuinfo, "model name").unwrap_or("unknown processor").to_owned();
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-    cpu(&HostFacts { model, threads, clock: clock(&cpuinfo), avx512: avx512(), avx2: avx2(), memory: memory() })
+    cpu(&HostFacts { model, threads, clock: clock(&cpuinfo), avx512: avx512(), halved: halved(&cpuinfo), avx2: avx2(), memory: memory() })
+}
+
+/// AMD's family 25 is Zen 3 and Zen 4.
+fn halved(cpuinfo: &str) -> bool {
+    field(cpuinfo, "vendor_id") == Some("AuthenticAMD") && field(cpuinfo, "cpu family") == Some("25")
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {

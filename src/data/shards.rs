@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokenizers::Tokenizer;
 
 use super::{DataError, Report, Stage, report};
+use crate::units::Bytes;
 
 /// Version of the files and of everything that shapes their contents (normaliser, trainer, synthetic language);
 /// part of the key. Raise it with any change to these.
@@ -112,6 +113,11 @@ pub struct Shards {
 }
 
 impl Shards {
+    /// Memory that the tokens take.
+    pub fn bytes(&self) -> Bytes {
+        Bytes(4 * (self.train.tokens() + self.validation.tokens()))
+    }
+
     /// From rows whose tokens are below `vocab`.
     pub fn new(train: Rows, validation: Rows, vocab: u64) -> Self {
         let mut unigrams = vec![0; vocab as usize];

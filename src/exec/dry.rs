@@ -63,7 +63,7 @@ pub fn dry_run(plan: &Plan, shards: &Shards, device: &Device, form: Form, watch:
         micro_step: seen(e.walk(Walk::Further).time.0, Some(seconds)),
         update: seen(e.walk(Walk::Update).time.0, Some(update)),
         heap_bytes: seen(e.peak.tensors().as_f64(), heap.map(crate::units::Bytes::as_f64)),
-        resident_bytes: seen(e.peak.bytes.as_f64(), resident.map(crate::units::Bytes::as_f64)),
+        resident_bytes: seen((e.peak.bytes + shards.bytes()).as_f64(), resident.map(crate::units::Bytes::as_f64)),
         loss,
     })
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
-use super::clock::{Rates, Spent, affordable, progress};
+use super::clock::Rates;
 use super::error::Error;
 use super::evaluate::{Evaluator, Scores};
 use super::op::Scalars;
@@ -17,6 +17,7 @@ use crate::device::DeviceKind;
 use crate::ledger::{Compared, Event, Journal, Outcome, Position, Reason, Recorded, RunDirectory, files, write_durably};
 use crate::plan::Plan;
 use crate::recipe::decode::Interval;
+use crate::recipe::spending::{Prices, Spent};
 use crate::units::{Bytes, Ratio};
 
 /// Where the steps get their progress from.
@@ -202,6 +203,7 @@ impl<'a> Session<'a> {
     fn begin(job: &'a Job<'a>, watch: &'a mut dyn Watch) -> Result<Self, Error> {
         let plan = job.plan;
         if matches!(plan.device.kind, DeviceKind::Cpu { .. }) {
+            room_for_text(plan, job.shards)?;
             probe_memory(plan.estimate.peak.tensors())?;
         }
         watch.reset_memory();
@@ -218,13 +220,7 @@ impl<'a> Session<'a> {
         let spec = mask_spec(plan);
         let metrics = job.directory.file(files::METRICS);
         let journal = Journal::open(&metrics).map_err(disk(&metrics))?;
-        let rates = Rates {
-            evaluation: position.evaluation_time,
-            saving: position.saving_time,
-            tokens: plan.estimate.micro_tokens,
-            flops: plan.estimate.micro_step_flops().as_f64(),
-            ..Rates::default()
-        };
+        let rates = Rates { evaluation: position.evaluation_time, saving: position.saving_time, ..Rates::default() };
         Ok(Self {
             job,
             watch,
@@ -286,17 +282,22 @@ impl<'a> Session<'a> {
 
     fn spent(&self) -> Spent {
         let Position { step, micro_steps, .. } = self.position;
-        Spent {
-            seconds: self.clock.elapsed(),
-            steps: step,
-            tokens: micro_steps * self.rates.tokens,
-            flops: micro_steps as f64 * self.rates.flops,
-        }
+        Spent { seconds: self.clock.elapsed(), steps: step, micro_steps }
+    }
+
+    fn prices(&self) -> Prices {
+        let e = &self.job.plan.estimate;
+        let deadline = self.job.plan.recipe.budget.time.map_or(0.0, |t| t.0);
+        self.rates.prices(deadline, e.micro_tokens, e.micro_step_flops().as_f64())
+    }
+
+    fn tokens(&self) -> u64 {
+        self.position.micro_steps * self.job.plan.estimate.micro_tokens
     }
 
     /// Progress now; it never goes back, although the time kept for the end is estimated anew after each evaluation.
     fn progress(&self) -> f64 {
-        progress(&self.job.plan.recipe.budget, &self.spent(), &self.rates).max(self.position.progress)
+        self.job.plan.recipe.budget.progress(&self.spent(), &self.prices()).max(self.position.progress)
     }
 
     /// The next step, or nothing when the budget is spent.
@@ -310,7 +311,7 @@ impl<'a> Session<'a> {
             Pace::Budget => {
                 let progress = self.progress();
                 let wanted = recipe.batch.accumulation(Ratio(progress), self.job.plan.estimate.micro_batch);
-                let can = affordable(&recipe.budget, &self.spent(), &self.rates);
+                let can = recipe.budget.affordable(&self.spent(), &self.prices());
                 (progress, if progress < 1.0 { wanted.min(can) } else { 0 })
             }
         };
@@ -344,7 +345,7 @@ impl<'a> Session<'a> {
         self.position.progress = next.progress;
         self.position.elapsed = self.clock.elapsed();
         self.last = Some(Done { loss, next });
-        let Spent { tokens, seconds: elapsed, .. } = self.spent();
+        let (tokens, elapsed) = (self.tokens(), self.position.elapsed);
         let Next { progress, accumulation, rate } = next;
         self.record(&Event::Step { step: number, progress, accumulation, rate, loss, norm, tokens, elapsed })?;
         Ok(Flow::On)
@@ -452,7 +453,6 @@ impl<'a> Session<'a> {
     fn outcome(&self, reason: Reason, elapsed: f64) -> Outcome {
         let plan = self.job.plan;
         let e = &plan.estimate;
-        let spent = self.spent();
         let memory = self.watch.memory();
         let seen = |planned: f64, observed: Option<f64>| Compared { planned, observed };
         let bytes = |b: Option<Bytes>| b.map(Bytes::as_f64);
@@ -464,14 +464,14 @@ impl<'a> Session<'a> {
         Outcome {
             reason,
             plan: plan.hash.clone(),
-            steps: seen(e.run.steps as f64, Some(spent.steps as f64)),
-            tokens: seen(e.run.tokens.0 as f64, Some(spent.tokens as f64)),
+            steps: seen(e.run.steps as f64, Some(self.position.step as f64)),
+            tokens: seen(e.run.tokens.0 as f64, Some(self.tokens() as f64)),
             seconds: seen(e.run.seconds.0, Some(elapsed)),
             deadline: plan.recipe.budget.time.map(|t| t.0),
             heap_bytes: seen(e.peak.tensors().as_f64(), bytes(memory.heap)),
-            resident_bytes: seen(e.peak.bytes.as_f64(), bytes(memory.resident)),
-            tokens_per_second: here * self.rates.tokens as f64,
-            utilisation: here * self.rates.flops / plan.device.peak.value.0,
+            resident_bytes: seen((e.peak.bytes + self.job.shards.bytes()).as_f64(), bytes(memory.resident)),
+            tokens_per_second: here * e.micro_tokens as f64,
+            utilisation: here * e.micro_step_flops().as_f64() / plan.device.peak.value.0,
             mask_loss: self.scores.mask_loss,
             loss: self.scores.loss,
             unigram_loss: self.evaluator.unigram_loss(),
@@ -497,13 +497,22 @@ impl<'a> Session<'a> {
             progress,
             loss: self.last.map(|done| done.loss),
             mask_loss: self.scores.mask_loss.is_finite().then_some(self.scores.mask_loss),
-            tokens_per_second: self.rates.tokens as f64 / self.rates.micro_step.max(1e-9),
+            tokens_per_second: self.job.plan.estimate.micro_tokens as f64 / self.rates.micro_step.max(1e-9),
             rate: next.rate,
             batch: next.accumulation * self.job.plan.estimate.micro_batch,
             seconds: (elapsed, left),
         };
         self.watch.status(&status);
     }
+}
+
+/// On the CPU the text lies in the same memory as the tensors. How much it is comes to light only when it is prepared.
+fn room_for_text(plan: &Plan, shards: &Shards) -> Result<(), Error> {
+    let e = &plan.estimate;
+    if e.peak.bytes + shards.bytes() <= e.limit {
+        return Ok(());
+    }
+    Err(Error::OutOfMemory { what: "the tokens of the text beside the plan's peak".into(), wanted: shards.bytes(), held: e.peak.bytes })
 }
 
 fn finite(what: &'static str, step: u64, value: f64) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use crate::units::Bytes;
 /// How operations are carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Fused kernels on the CPU, where an operation has one.
+    /// Fused kernels on the CPU.
     Host,
     /// burn's tensor operations alone.
     Plain,
@@ -47,7 +47,20 @@ impl Walker {
     pub fn walk(
         &self,
         scalars: Scalars,
+        source: impl FnMut(Role, &TensorType) -> Option<Value>,
+    ) -> Result<Vec<(TensorId, Role, Value)>, Error> {
+        self.walk_watched(scalars, source, |_| {})
+    }
+
+    /// As [`Walker::walk`]; calls `after` when an operation is done and what dies at it is gone.
+    ///
+    /// # Errors
+    /// As [`Walker::walk`].
+    pub fn walk_watched(
+        &self,
+        scalars: Scalars,
         mut source: impl FnMut(Role, &TensorType) -> Option<Value>,
+        mut after: impl FnMut(usize),
     ) -> Result<Vec<(TensorId, Role, Value)>, Error> {
         let mut slots: Slots = Vec::new();
         for (id, tensor) in self.graph.tensors() {
@@ -58,6 +71,7 @@ impl Walker {
             for id in &self.lifetimes.deaths[i] {
                 slots[id.0 as usize] = None;
             }
+            after(i);
         }
         let results = self.graph.results().iter();
         Ok(results.filter_map(|id| Some((*id, self.graph.get(*id).role, slots[id.0 as usize].take()?))).collect())
@@ -67,7 +81,7 @@ impl Walker {
         let (inputs, outputs) = self.graph.types(node);
         let types = Signature { inputs: &inputs, outputs: &outputs };
         let run = runner(&node.op);
-        if self.form == Form::Host && run.has_host_form() {
+        if self.form == Form::Host {
             let held = || slots.iter().flatten().map(bytes).sum();
             let held: Bytes = held();
             let mut desk = Desk::open(node, types, &self.lifetimes.reuse[i], slots, held)?;

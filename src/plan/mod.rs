@@ -263,11 +263,13 @@ fn phase(recipe: &Recipe, e: &Estimate, from: f64, until: f64) -> Stage {
     let (mut steps, mut micro, mut time) = (0.0, 0.0, 0.0);
     let mut start = 0f64;
     for Stretch { until: end, accumulation, steps: all, step_time } in &e.run.stages {
-        let inside = (end.0.min(until) - start.max(from)).max(0.0) / (end.0 - start);
-        steps += all * inside;
-        micro += all * inside * *accumulation as f64;
-        time += all * inside * step_time.0;
-        start = end.0;
+        // A stretch that a cut divides counts on both sides, by its share; the last one ends the last phase.
+        let end = if *end >= e.run.stages[e.run.stages.len() - 1].until { 1.0 } else { end.0 };
+        let inside = (end.min(until) - start.max(from)).max(0.0) / (end - start).max(f64::MIN_POSITIVE) * *all as f64;
+        steps += inside;
+        micro += inside * *accumulation as f64;
+        time += inside * step_time.0;
+        start = end;
     }
     let accumulation = |x: f64| recipe.batch.accumulation(Ratio(x), e.micro_batch);
     let last = until - (until - from) * 1e-9;

@@ -8,6 +8,7 @@ pub mod rules;
 pub mod schedule;
 pub mod schema;
 pub mod settings;
+pub mod spending;
 pub mod suggest;
 pub mod value;
 

@@ -46,15 +46,13 @@ impl Batch {
         }
     }
 
-    /// The stretches of progress with one accumulation each: (end of the stretch, micro-batches per step).
-    pub fn stages(&self, micro_batch: u64) -> Vec<(Ratio, u64)> {
+    /// The progress up to which steps have this accumulation.
+    pub fn stage_end(&self, accumulation: u64, micro_batch: u64) -> Ratio {
         match *self {
-            Self::Constant { .. } => vec![(Ratio(1.0), self.accumulation(Ratio(0.0), micro_batch))],
-            Self::Ramp { to, until } => {
-                let full = to.div_ceil(micro_batch);
-                let end = |k: u64| Ratio((k as f64 * micro_batch as f64 / to as f64 * until.0).min(1.0));
-                (1..=full).map(|k| (if k == full { Ratio(1.0) } else { end(k) }, k)).collect()
+            Self::Ramp { to, until } if accumulation < to.div_ceil(micro_batch) => {
+                Ratio((accumulation as f64 * micro_batch as f64 / to as f64 * until.0).min(1.0))
             }
+            _ => Ratio(1.0),
         }
     }
 }
@@ -82,13 +80,13 @@ mod tests {
     }
 
     #[test]
-    fn stages_agree_with_the_accumulation_inside_each() {
-        for (batch, micro) in [(Batch::Ramp { to: 8192, until: Ratio(0.6) }, 96), (Batch::Constant { size: 100 }, 32)] {
-            let mut start = 0.0;
-            for (end, count) in batch.stages(micro) {
-                assert_eq!(batch.accumulation(Ratio(f64::midpoint(start, end.0)), micro), count);
-                start = end.0;
-            }
+    fn a_stage_ends_where_the_accumulation_grows() {
+        let ramp = Batch::Ramp { to: 8192, until: Ratio(0.6) };
+        for accumulation in 1..86 {
+            let end = ramp.stage_end(accumulation, 96).0;
+            assert_eq!(ramp.accumulation(Ratio(end - 1e-6), 96), accumulation);
+            assert_eq!(ramp.accumulation(Ratio(end + 1e-6), 96), accumulation + 1);
         }
+        assert_eq!((ramp.stage_end(86, 96), Batch::Constant { size: 100 }.stage_end(4, 32)), (Ratio(1.0), Ratio(1.0)));
     }
 }

@@ -1,4 +1,6 @@
-//! Matrix products: burn's on every device; into a sum, on the CPU, without making the product first.
+//! Matrix products. On the CPU they are the `gemm` crate's, which burn's `flex` calls too: called directly, a product can be
+//! added to a sum without being made first, and its result is not copied (`flex` makes each result twice, the second time
+//! aligned).
 
 use burn::tensor::Tensor;
 
@@ -12,9 +14,18 @@ fn multiply(rule: MatMul, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     a.matmul(b)
 }
 
+/// c ← keep·c + op(a)·op(b), a and b being inputs `i` and `i + 1`.
+fn multiply_into(rule: MatMul, frame: &mut Frame<'_>, i: usize, keep: f32) {
+    let layout = |i: usize| Layout::full(frame.dim(i, 0), frame.dim(i, 1));
+    let (a, b) = (layout(i).transposed_if(rule.transpose_a), layout(i + 1).transposed_if(rule.transpose_b));
+    let (da, db) = (frame.floats(i), frame.floats(i + 1));
+    let [c] = frame.take();
+    product((c, Layout::full(a.rows, b.columns)), (da, a), (db, b), keep, 1.0, Threads::All);
+}
+
 impl Run for MatMul {
-    fn has_host_form(&self) -> bool {
-        false
+    fn host(&self, frame: &mut Frame<'_>) {
+        multiply_into(*self, frame, 0, 0.0);
     }
 
     fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
@@ -25,12 +36,7 @@ impl Run for MatMul {
 
 impl Run for MatMulAccumulate {
     fn host(&self, frame: &mut Frame<'_>) {
-        let layout = |i: usize| Layout::full(frame.dim(i, 0), frame.dim(i, 1));
-        let (a, b) = (layout(1).transposed_if(self.0.transpose_a), layout(2).transposed_if(self.0.transpose_b));
-        let sum_layout = layout(0);
-        let (da, db) = (frame.floats(1), frame.floats(2));
-        let [sum] = frame.take();
-        product((sum, sum_layout), (da, a), (db, b), 1.0, 1.0, Threads::All);
+        multiply_into(self.0, frame, 1, 1.0);
     }
 
     fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {

@@ -1,8 +1,8 @@
 //! Running the operations: each file is the one place that runs the operations of the file of the same name in
 //! [`step::op`](crate::step::op).
 //!
-//! Every operation has a *plain* form, a chain of burn's tensor operations that runs on any device, and most have a *host*
-//! form, a fused kernel on slices for the CPU. Both are held against burn's autodiff.
+//! Every operation has a *plain* form, a chain of burn's tensor operations that runs on any device, and a *host* form, a
+//! fused kernel on slices for the CPU. Both are held against burn's autodiff.
 
 mod attention;
 mod embedding;
@@ -138,13 +138,8 @@ fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
 
 /// How an operation is run.
 pub trait Run {
-    /// Runs the fused kernel; only called where [`Run::has_host_form`].
-    fn host(&self, _frame: &mut Frame<'_>) {}
-
-    /// Whether there is a fused kernel; else the plain form serves on the CPU too.
-    fn has_host_form(&self) -> bool {
-        true
-    }
+    /// Runs the fused kernel.
+    fn host(&self, frame: &mut Frame<'_>);
 
     /// Runs the operation as burn's tensor operations; gives its outputs, flat.
     fn plain(&self, operands: Plain<'_>) -> Vec<Tensor<1>>;

@@ -33,6 +33,20 @@ impl MatMul {
     }
 }
 
+/// At most what `gemm` 0.19 packs for a row-major product on the CPU. A panel of a for all rows: where a is transposed and
+/// the product has more columns than two tiles of the smallest kernel, or else more than 128 of them. A panel of b: where
+/// it is transposed, or its columns are not whole vectors, and there are at most two blocks of them. A panel is as deep as
+/// k, up to 512 where the first-level cache is not larger than 64 KiB.
+fn packing(rule: MatMul, (m, n, k): (u64, u64, u64)) -> Bytes {
+    const DEPTH: u64 = 512;
+    const TILE: u64 = 64;
+    const SMALLEST_TILE: u64 = 16;
+    let rows = (rule.transpose_a && n > 2 * SMALLEST_TILE) || n > 128 * SMALLEST_TILE;
+    let columns = (rule.transpose_b || n % TILE != 0) && n <= 16 * TILE;
+    let panel = |packed: bool, extent: u64| if packed { extent + TILE } else { 0 };
+    Bytes(4 * k.min(DEPTH) * (panel(rows, m) + panel(columns, n)))
+}
+
 impl Rule for MatMul {
     fn name(&self) -> &'static str {
         "matrix product"
@@ -48,9 +62,11 @@ impl Rule for MatMul {
         Flops::matmul(m, n, k)
     }
 
-    /// Packing buffers are a few hundred KiB a thread, kept by the library from call to call: part of the process.
-    fn workspace(&self, _types: Signature<'_>, _backend: Backend) -> Bytes {
-        Bytes::ZERO
+    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
+        match backend {
+            Backend::Host { .. } => packing(*self, self.extents(&types.inputs[0], &types.inputs[1])),
+            Backend::Plain => Bytes::ZERO,
+        }
     }
 
     /// For c = op(a)·op(b): da = dc·op(b)ᵀ and db = op(a)ᵀ·dc, each transposed back where its operand was.
@@ -92,7 +108,7 @@ impl Rule for MatMulAccumulate {
     /// As plain operations the product is made before it is added.
     fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
         match backend {
-            Backend::Host { .. } => Bytes::ZERO,
+            Backend::Host { .. } => packing(self.0, self.0.extents(&types.inputs[1], &types.inputs[2])),
             Backend::Plain => types.outputs[0].bytes(),
         }
     }

@@ -1,0 +1,100 @@
+//! The plan's memory against the real heap, operation by operation, on the CPU.
+
+use std::sync::Mutex;
+
+use burn::tensor::Device;
+use cramplan::budget::backend;
+use cramplan::exec::op::Scalars;
+use cramplan::exec::value::Value;
+use cramplan::exec::walk::{Form, Walker};
+use cramplan::pipeline::{Inputs, compile};
+use cramplan::step::lifetime::{Bill, Lifetimes, timeline};
+use cramplan::step::tensor::{DType, Part, Role, TensorType};
+use cramplan::step::{StepGraphs, Walk};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// The heap is one: a test has it to itself.
+static ALONE: Mutex<()> = Mutex::new(());
+
+const RECIPE: &str = r#"Recipe(
+    name: "memory",
+    budget: Budget(steps: 1),
+    data: Corpus(sources: [Synthetic(2000)], tokenizer: WordPiece(vocab: 4096)),
+    model: Encoder(width: 128, depth: 2, heads: 4, sequence: 128, feed_forward: GeluGlu(intermediate: 512)),
+    objective: MaskedLm(rate: 25%),
+    batch: Constant(32),
+    micro_batch: 16,
+    optimizer: AdamW(clip: 0.5),
+    lr: Constant(1e-3),
+)"#;
+
+fn graphs() -> (StepGraphs, cramplan::device::Device) {
+    let machine = cramplan::device::cpu(&cramplan::device::HostFacts {
+        model: "test".into(),
+        threads: rayon::current_num_threads() as u64,
+        clock: None,
+        avx512: false,
+        halved: false,
+        avx2: true,
+        memory: cramplan::device::Sourced::new(cramplan::units::Bytes::gib(8), "test"),
+    });
+    let read: &mut cramplan::pipeline::Read<'_> = &mut |_, _| Err("no imports".into());
+    let inputs = Inputs { entry: ("memory".into(), RECIPE.into()), read, overrides: &[], machine, asked: None };
+    let verdict = compile(inputs).verdict.unwrap();
+    (verdict.costed().graphs.clone(), verdict.costed().device.clone())
+}
+
+fn source(role: Role, ty: &TensorType, device: &Device) -> Value {
+    let length = ty.elements() as usize;
+    match (role, ty.dtype) {
+        (_, DType::I32) => Value::index((0..length as i32).collect(), device),
+        (Role::SecondMoment(_), _) => Value::float(vec![1.0; length], device),
+        _ => Value::float((0..length).map(|i| (i % 17) as f32 * 0.01 - 0.08).collect(), device),
+    }
+}
+
+/// Heap beyond the plan that an operation may take: task queues of the thread pool, operand lists.
+const SLACK: u64 = 256 * 1024;
+
+#[test]
+fn no_operation_takes_more_than_the_plan_says_and_all_memory_is_given_back() {
+    let _alone = ALONE.lock().unwrap();
+    let (graphs, planned) = graphs();
+    let device = Device::flex();
+    for walk in Walk::ALL {
+        let graph = graphs.walk(walk);
+        let instants = timeline(graph, &Lifetimes::of(graph), backend(&planned), Bill::default());
+        let walker = Walker::new(graph, Form::Host, &device);
+        // Once to warm up what libraries keep for good, then watched.
+        let scalars = Scalars { rate: 1e-3, step: 1 };
+        drop(walker.walk(scalars, |role, ty| Some(source(role, ty, &device))).unwrap());
+        let start = HEAP.current_usage();
+        let mut seen: Vec<(u64, u64)> = Vec::with_capacity(instants.len());
+        let results = walker.walk_watched(
+            scalars,
+            |role, ty| {
+                let value = source(role, ty, &device);
+                HEAP.reset_peak_usage();
+                Some(value)
+            },
+            |_| {
+                seen.push(((HEAP.peak_usage() - start) as u64, (HEAP.current_usage() - start) as u64));
+                HEAP.reset_peak_usage();
+            },
+        );
+        for (i, ((node, instant), (during, after))) in graph.nodes().zip(&instants).zip(&seen).enumerate() {
+            let name = format!("{walk:?} {i}: {} in {}", node.op.rule().name(), node.place);
+            let planned = instant.during.total().0;
+            if std::env::var_os("SHOW").is_some() {
+                println!("{name:60} during {during:>12} planned {planned:>12} ({:+}) workspace {}", *during as i64 - planned as i64, instant.during.part(Part::Workspace).0);
+            }
+            assert!(std::env::var_os("SHOW").is_some() || *during <= planned + SLACK, "{name}: {during} taken, {planned} planned");
+            assert!(after.abs_diff(instant.after.total().0) <= SLACK, "{name}: {after} left, {} planned", instant.after.total().0);
+        }
+        drop(results);
+        assert!(HEAP.current_usage().saturating_sub(start) as u64 <= SLACK, "{walk:?} keeps memory");
+    }
+}
