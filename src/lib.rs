@@ -1,4 +1,68 @@
-//! cramplan compiles training recipes.
+//! cramplan compiles training recipes: it knows the memory, the arithmetic and the time of every instant of a training before
+//! the first second is spent, and then runs exactly what it planned.
+//!
+//! # The pipeline
+//!
+//! ```text
+//! text ─parse─▶ Document ─resolve─▶ Recipe ─build─▶ StepGraphs ─cost─▶ Estimate ─judge─▶ Feasible ─lower─▶ Plan ─run─▶ Outcome
+//!      syntax             recipe            step               budget            check              plan       exec → ledger
+//! ```
+//!
+//! One stage is one folder and, in essence, one function from one named type to the next:
+//!
+//! | stage | function | from | to |
+//! |---|---|---|---|
+//! | [`syntax`] | [`syntax::parse`] | text | [`syntax::ast::Document`] and all syntax errors |
+//! | [`recipe`] | [`recipe::eval::evaluate`], [`recipe::resolve`] | document | [`recipe::settings::Recipe`] and where each field stands |
+//! | [`step`] | [`step::StepGraphs::build`] | recipe | the training step as graphs of operations |
+//! | [`budget`] | [`budget::estimate`](budget::estimate()) | graphs × [`device`] | [`budget::Estimate`] |
+//! | [`check`] | [`check::judge`] | recipe × estimate | [`check::Feasible`], or diagnostics at the recipe's words |
+//! | [`plan`] | [`plan::lower`] | feasible recipe | [`plan::Plan`]: saved, hashed, shown |
+//! | `data` | `data::prepare` | raw text | tokenizer, token shards, batches |
+//! | `exec` | `exec::run::run` | plan | a training on burn |
+//! | [`ledger`] | | events | the run's directory |
+//! | [`cli`] | [`cli::main`] | arguments | the stages, one file a verb |
+//!
+//! [`pipeline::compile`] strings together everything up to the verdict. All of that is pure: no files, no clock, no
+//! environment; what it needs of the world comes in as [`pipeline::Inputs`]. Arrows point downwards only, and the test
+//! `arrows` reads the sources to hold that.
+//!
+//! # The plan is the program
+//!
+//! The training step is not code in the executor. It is a [`step::graph::StepGraph`]: operations as nodes, tensors as edges,
+//! in the order of execution. Four graphs make a training: the first micro-step of a step, each further one, the update,
+//! and the evaluation. The gradient is a pass over the graph ([`step::differentiate`]), so what backward needs, which buffer
+//! is overwritten and the operation at which a tensor dies are all known to the planner and to the executor alike.
+//!
+//! An operation is described in one place, a file of [`step::op`]: shapes, FLOPs, bytes, workspace for each kind of backend,
+//! what may be overwritten, and its gradient. It is run in one place, the file of the same name in `exec::op`, in two forms:
+//! a chain of burn's tensor operations for any device, and a fused kernel on the tensors' own memory for the CPU. Tests hold
+//! both forms of every gradient against burn's autodiff, and the whole model against one written with burn's own functions.
+//!
+//! # Promises and what holds them
+//!
+//! - *One description*: no second definition of the model; the model in `tests/oracle.rs` is the exception, on purpose.
+//! - *Exact*: parameters and FLOPs equal those of the official code of the paper (`tests/check.rs`); planned memory is compared
+//!   with the real heap after every single operation (`tests/memory.rs`).
+//! - *Honest*: every number of a [`device::Device`] carries its source.
+//! - *Bit-exact*: draws come from [`rng`], keyed by seed, purpose, step and position; every sum has a fixed grouping; progress is
+//!   the only thing that a step takes from the clock, and the journal keeps it to the last bit.
+//! - *No silent switch*: a field of the schema ([`recipe::settings`]) is executed and costed, or it is not there.
+//!
+//! # Where this differs from the first design
+//!
+//! - The executor's CPU form calls the `gemm` crate for matrix products instead of burn's `flex`, which calls it too but
+//!   makes every result twice (once zeroed, once copied for alignment): the copy cost time and was memory that no plan
+//!   could see. The tensors are burn's all the same, and take their buffers back after each kernel.
+//! - What is kept of a device's speed is one efficiency for all shapes. Calibration is to come.
+//!
+//! # Features
+//!
+//! `cpu` (default) runs on burn's `flex`; `cuda` and `cuda-nvrtc` add CUDA. Without default features there is no burn and no
+//! tokenizer: the language, the budget model and the planner alone.
+
+#![cfg_attr(test, allow(clippy::float_cmp, clippy::unwrap_used, reason = "tests compare exact values and may panic"))]
+
 pub mod budget;
 pub mod check;
 pub mod cli;

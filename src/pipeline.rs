@@ -82,7 +82,8 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
     let verdict = resolved.zip(device).map(|(Resolved { recipe, places }, device)| {
         match check::judge(check::cost(&recipe, &device), &places) {
             Ok(feasible) => Verdict::Feasible(Box::new(feasible)),
-            Err((costed, reasons)) => {
+            Err(infeasible) => {
+                let (costed, reasons) = *infeasible;
                 diagnostics.extend(reasons);
                 Verdict::Infeasible(Box::new(costed))
             }

@@ -281,7 +281,13 @@ fn si(x: f64) -> String {
         value /= 1000.0;
         index += 1;
     }
-    let decimals = if index == 0 || value >= 99.95 { 0 } else if value >= 9.995 { 1 } else { 2 };
+    let decimals = if index == 0 || value >= 99.95 {
+        0
+    } else if value >= 9.995 {
+        1
+    } else {
+        2
+    };
     format!("{value:.decimals$} {}", PREFIXES[index])
 }
 

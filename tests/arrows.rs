@@ -1,5 +1,7 @@
 //! The arrows between the stages: reads the sources and holds which stage may use which, and which libraries.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +30,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Stages that know neither files, nor the clock, nor the environment, nor the screen.
-const PURE: &[&str] = &["units", "source", "rng", "diag", "syntax", "recipe", "device", "step", "budget", "check", "plan", "pipeline"];
+const PURE: &[&str] =
+    &["units", "source", "rng", "diag", "syntax", "recipe", "device", "step", "budget", "check", "plan", "pipeline"];
 
 /// What only some stages may name.
 const RESERVED: &[(&str, &[&str])] = &[

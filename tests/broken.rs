@@ -1,5 +1,7 @@
 //! Recipes that are refused: each file in `tests/broken` has what is said about it lying beside it.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
+
 use std::path::Path;
 use std::process::Command;
 
@@ -7,7 +9,12 @@ use std::process::Command;
 fn refused(path: &Path) -> datatest_stable::Result<()> {
     let directory = path.parent().ok_or("no directory")?;
     let name = path.file_name().ok_or("no name")?;
-    let output = Command::new(env!("CARGO_BIN_EXE_cramplan")).arg("check").arg(name).current_dir(directory).env("NO_COLOR", "1").output()?;
+    let output = Command::new(env!("CARGO_BIN_EXE_cramplan"))
+        .arg("check")
+        .arg(name)
+        .current_dir(directory)
+        .env("NO_COLOR", "1")
+        .output()?;
     let said = String::from_utf8(output.stderr)?;
     let stem = path.file_stem().ok_or("no name")?.to_string_lossy().into_owned();
     let absolute = std::fs::canonicalize(directory)?;

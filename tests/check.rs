@@ -1,5 +1,7 @@
 //! `check` as programs and people meet it.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
+
 mod common;
 
 use std::path::Path;
@@ -23,7 +25,9 @@ fn crammed_bert_is_the_official_model() {
     let (code, verdict) = json(&["check", recipe]);
     assert_eq!(code, 0);
     assert_eq!((&verdict["params"]["total"], &verdict["params"]["non_embedding"]), (&119_589_889.into(), &94_424_064.into()));
-    for (prediction, forward, both) in [("Dense", 251_255_586_816_u64, 753_766_760_448_u64), ("Sparse(15%)", 207_467_053_056, 622_401_159_168)] {
+    for (prediction, forward, both) in
+        [("Dense", 251_255_586_816_u64, 753_766_760_448_u64), ("Sparse(15%)", 207_467_053_056, 622_401_159_168)]
+    {
         let prediction = format!("objective.prediction={prediction}");
         let (_, verdict) = json(&["check", recipe, "--set", "micro_batch=8", "--set", &prediction]);
         assert_eq!(verdict["flops"]["forward"], forward);
@@ -72,7 +76,10 @@ fn a_diagnostic_in_json_has_its_place() {
     assert_eq!(output.status.code(), Some(2));
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
     let first = verdict["diagnostics"].as_array().unwrap().iter().find(|d| d["code"] == "unknown-field").unwrap();
-    assert_eq!((&first["file"], &first["line"], &first["column"], &first["start"], &first["end"]), (&"recipe.ron".into(), &2.into(), &3.into(), &10.into(), &14.into()));
+    assert_eq!(
+        (&first["file"], &first["line"], &first["column"], &first["start"], &first["end"]),
+        (&"recipe.ron".into(), &2.into(), &3.into(), &10.into(), &14.into())
+    );
     assert_eq!(first["help"], "did you mean `name`?");
 }
 

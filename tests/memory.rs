@@ -1,5 +1,7 @@
 //! The plan's memory against the real heap, operation by operation, on the CPU.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
+
 use std::sync::Mutex;
 
 use burn::tensor::Device;
@@ -89,10 +91,21 @@ fn no_operation_takes_more_than_the_plan_says_and_all_memory_is_given_back() {
             let name = format!("{walk:?} {i}: {} in {}", node.op.rule().name(), node.place);
             let planned = instant.during.total().0;
             if std::env::var_os("SHOW").is_some() {
-                println!("{name:60} during {during:>12} planned {planned:>12} ({:+}) workspace {}", *during as i64 - planned as i64, instant.during.part(Part::Workspace).0);
+                println!(
+                    "{name:60} during {during:>12} planned {planned:>12} ({:+}) workspace {}",
+                    *during as i64 - planned as i64,
+                    instant.during.part(Part::Workspace).0
+                );
             }
-            assert!(std::env::var_os("SHOW").is_some() || *during <= planned + SLACK, "{name}: {during} taken, {planned} planned");
-            assert!(after.abs_diff(instant.after.total().0) <= SLACK, "{name}: {after} left, {} planned", instant.after.total().0);
+            assert!(
+                std::env::var_os("SHOW").is_some() || *during <= planned + SLACK,
+                "{name}: {during} taken, {planned} planned"
+            );
+            assert!(
+                after.abs_diff(instant.after.total().0) <= SLACK,
+                "{name}: {after} left, {} planned",
+                instant.after.total().0
+            );
         }
         drop(results);
         assert!(HEAP.current_usage().saturating_sub(start) as u64 <= SLACK, "{walk:?} keeps memory");

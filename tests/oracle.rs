@@ -1,6 +1,8 @@
 //! The whole model against burn's autodiff: a two-layer model written here with burn's own functions, on its own tape, must
 //! give the loss and the gradients that walking the step graph gives.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
+
 use std::collections::BTreeMap;
 
 use burn::tensor::activation::{gelu, log_softmax, softmax};

@@ -1,5 +1,7 @@
 //! The run as a user meets it.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
+
 mod common;
 
 use common::{Place, events, json, small};
@@ -64,12 +66,24 @@ fn the_run_directory_holds_everything() {
     let place = Place::with(&small("steps: 4", "evaluation: Evaluation(every: 50%),"));
     place.succeed(&["run"]);
     let run = place.runs().remove(0);
-    for name in ["recipe.ron", "plan.ron", "metrics.jsonl", "tokenizer.json", "weights.safetensors", "optimizer.safetensors", "position.json", "outcome.json"] {
+    for name in [
+        "recipe.ron",
+        "plan.ron",
+        "metrics.jsonl",
+        "tokenizer.json",
+        "weights.safetensors",
+        "optimizer.safetensors",
+        "position.json",
+        "outcome.json",
+    ] {
         assert!(run.join(name).is_file(), "{name}");
     }
     let outcome = json(&run.join("outcome.json"));
     for quantity in ["heap_bytes", "resident_bytes", "seconds", "steps", "tokens"] {
-        assert!(outcome[quantity]["planned"].as_f64() > Some(0.0) && outcome[quantity]["observed"].as_f64() > Some(0.0), "{quantity}: {outcome}");
+        assert!(
+            outcome[quantity]["planned"].as_f64() > Some(0.0) && outcome[quantity]["observed"].as_f64() > Some(0.0),
+            "{quantity}: {outcome}"
+        );
     }
     assert_eq!(outcome["steps"]["planned"], outcome["steps"]["observed"]);
     assert_eq!(outcome["tokens"]["planned"], outcome["tokens"]["observed"]);
@@ -161,8 +175,11 @@ fn init_writes_a_recipe_that_is_feasible_and_never_overwrites() {
 
 #[test]
 fn text_in_the_wrong_encoding_is_counted_aloud() {
-    let place = Place::with(&small("steps: 1", "").replace("Synthetic(4000)", "Text(\"a.txt\")").replace("vocab: 512", "vocab: 64"));
-    let mut text = "the quick brown fox jumps over the lazy dog while seven wizards box with five jugs of liquor\n\n".repeat(300).into_bytes();
+    let place =
+        Place::with(&small("steps: 1", "").replace("Synthetic(4000)", "Text(\"a.txt\")").replace("vocab: 512", "vocab: 64"));
+    let mut text = "the quick brown fox jumps over the lazy dog while seven wizards box with five jugs of liquor\n\n"
+        .repeat(300)
+        .into_bytes();
     text.extend(b"caf\xe9 caf\xe9\n");
     std::fs::write(place.path().join("a.txt"), text).unwrap();
     let output = place.run(&["run"]);

@@ -13,7 +13,7 @@ const LARGEST: u64 = 4096;
 
 /// The micro-batches that are considered: the divisors of the full batch, so that no step is rounded up.
 pub fn candidates(full_batch: u64) -> Vec<u64> {
-    (1..=full_batch.min(LARGEST)).filter(|b| full_batch % b == 0).collect()
+    (1..=full_batch.min(LARGEST)).filter(|b| full_batch.is_multiple_of(*b)).collect()
 }
 
 /// The micro-batch that is taken where the recipe says `Auto`, with its graphs and estimate.

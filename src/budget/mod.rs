@@ -45,8 +45,8 @@ pub struct Peak {
     pub bytes: Bytes,
     /// Bytes by part, in the order of [`Part::ALL`].
     pub parts: Vec<(Part, Bytes)>,
-    /// In which walk.
-    pub walk: Walk,
+    /// In which walk; none between the steps, where the state is saved.
+    pub walk: Option<Walk>,
     /// Index of the operation in that walk.
     pub index: usize,
     /// The operation for people: `layer norm gradient in block 3`.
@@ -209,23 +209,39 @@ fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {
 
 fn walks(graphs: &StepGraphs, device: &Device) -> (Vec<WalkCost>, Peak) {
     let mut costs = Vec::new();
-    let mut highest: Option<Peak> = None;
+    let mut highest = saving(graphs, device);
     for walk in Walk::ALL {
-        let graph = graphs.walk(walk);
-        let (cost, peak) = walk_cost(graph, walk, device, ambient(graphs, device, walk));
-        if highest.as_ref().is_none_or(|h| peak.bytes > h.bytes) {
-            highest = Some(peak);
+        let (cost, peak) = walk_cost(graphs.walk(walk), walk, device, ambient(graphs, device, walk));
+        if peak.bytes >= highest.bytes {
+            highest = peak;
         }
         costs.push(cost);
     }
-    let peak = highest.unwrap_or_else(|| Peak { bytes: Bytes::ZERO, parts: Vec::new(), walk: Walk::First, index: 0, operation: String::new() });
-    (costs, peak)
+    (costs, highest)
+}
+
+/// Memory while the state is saved: the host writes one tensor after another, each by way of two copies.
+fn saving(graphs: &StepGraphs, device: &Device) -> Peak {
+    let mut bill = ambient(graphs, device, Walk::Evaluate);
+    let e = &graphs.extents;
+    let sizes: Vec<Bytes> = graphs.parameters.iter().map(|(_, p)| Bytes(p.elements().saturating_mul(4))).collect();
+    bill.add(Part::Weights, sizes.iter().copied().sum::<Bytes>() + Bytes(e.sequence * e.width * 4));
+    if let Backend::Host { .. } = backend(device) {
+        bill.add(Part::Workspace, sizes.into_iter().max().unwrap_or_default() * 2);
+    }
+    peak_of(bill, None, 0, "saving a checkpoint".to_owned())
+}
+
+fn peak_of(bill: Bill, walk: Option<Walk>, index: usize, operation: String) -> Peak {
+    let parts = Part::ALL.into_iter().map(|part| (part, bill.part(part))).collect();
+    Peak { bytes: bill.total(), parts, walk, index, operation }
 }
 
 fn walk_cost(graph: &StepGraph, walk: Walk, device: &Device, ambient: Bill) -> (WalkCost, Peak) {
     let instants = timeline(graph, &Lifetimes::of(graph), backend(device), ambient);
-    let mut cost = WalkCost { walk, forward: Flops::ZERO, backward: Flops::ZERO, time: Seconds::ZERO, peak: Bytes::ZERO, operations: 0 };
-    let mut peak = Peak { bytes: Bytes::ZERO, parts: Vec::new(), walk, index: 0, operation: String::new() };
+    let mut cost =
+        WalkCost { walk, forward: Flops::ZERO, backward: Flops::ZERO, time: Seconds::ZERO, peak: Bytes::ZERO, operations: 0 };
+    let (mut highest, mut at): (Bill, Option<(usize, &Node)>) = (Bill::default(), None);
     for (index, (node, instant)) in graph.nodes().zip(&instants).enumerate() {
         let (flops, moved) = work(graph, node, backend(device));
         match node.pass {
@@ -235,14 +251,13 @@ fn walk_cost(graph: &StepGraph, walk: Walk, device: &Device, ambient: Bill) -> (
         }
         cost.time += duration(device, flops, moved);
         cost.operations += 1;
-        let total = instant.during.total();
-        if total > peak.bytes {
-            let parts = Part::ALL.into_iter().map(|part| (part, instant.during.part(part))).collect();
-            peak = Peak { bytes: total, parts, walk, index, operation: format!("{} in {}", node.op.rule().name(), node.place) };
+        if instant.during.total() > highest.total() {
+            (highest, at) = (instant.during, Some((index, node)));
         }
     }
-    cost.peak = peak.bytes;
-    (cost, peak)
+    cost.peak = highest.total();
+    let (index, name) = at.map_or((0, String::new()), |(i, node)| (i, format!("{} in {}", node.op.rule().name(), node.place)));
+    (cost, peak_of(highest, Some(walk), index, name))
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub fn estimate(recipe: &Recipe, e: &Estimate) -> RunEstimate {
     let (overhead, evaluations, checkpoints) = overhead(recipe, e, &once);
     let mut run = walk(recipe, e, overhead);
     run.seconds += overhead;
-    RunEstimate { evaluations, checkpoints, overhead, ..run }
+    RunEstimate { overhead, evaluations, checkpoints, ..run }
 }
 
 /// The steps of the run, as [`Budget::progress`] and [`Budget::affordable`] would have the executor do them.
@@ -177,7 +177,9 @@ mod tests {
     #[test]
     fn a_budget_in_steps_or_tokens_is_planned_to_the_last_micro_step() {
         let device = crate::device::find("rtx-a6000").unwrap();
-        for (steps, tokens) in [(Some(20), None), (Some(1237), None), (None, Some(1_000_003)), (Some(300), Some(500_000)), (Some(1), None)] {
+        for (steps, tokens) in
+            [(Some(20), None), (Some(1237), None), (None, Some(1_000_003)), (Some(300), Some(500_000)), (Some(1), None)]
+        {
             for until in [0.3, 0.6, 1.0] {
                 let mut recipe = recipe();
                 recipe.batch = Batch::Ramp { to: 96, until: Ratio(until) };

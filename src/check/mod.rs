@@ -57,10 +57,9 @@ fn at(recipe: &Recipe, device: &Device, batch: u64) -> (StepGraphs, Estimate) {
 ///
 /// # Errors
 /// One diagnostic for each reason why the recipe cannot be run as it stands.
-pub fn judge(costed: Costed, places: &Places) -> Result<Feasible, (Costed, Vec<Diagnostic>)> {
-    let reasons: Vec<Diagnostic> =
-        [out_of_memory(&costed, places), no_time(&costed, places)].into_iter().flatten().collect();
-    if reasons.is_empty() { Ok(Feasible(costed)) } else { Err((costed, reasons)) }
+pub fn judge(costed: Costed, places: &Places) -> Result<Feasible, Box<(Costed, Vec<Diagnostic>)>> {
+    let reasons: Vec<Diagnostic> = [out_of_memory(&costed, places), no_time(&costed, places)].into_iter().flatten().collect();
+    if reasons.is_empty() { Ok(Feasible(costed)) } else { Err(Box::new((costed, reasons))) }
 }
 
 fn out_of_memory(costed: &Costed, places: &Places) -> Option<Diagnostic> {
@@ -74,8 +73,8 @@ fn out_of_memory(costed: &Costed, places: &Places) -> Option<Diagnostic> {
         Part::Activations | Part::Workspace => "micro_batch",
         _ => "model",
     };
-    let diagnostic = Diagnostic::error("out-of-memory", places.of(field), message)
-        .here(format!("{bytes} of it are {}", largest.name()));
+    let diagnostic =
+        Diagnostic::error("out-of-memory", places.of(field), message).here(format!("{bytes} of it are {}", largest.name()));
     Some(diagnostic.help(match smaller_micro_batch(costed) {
         Some(smaller) => format!(
             "`micro_batch: {}` fits in {} and takes {} for a step of {} sequences",

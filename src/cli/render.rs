@@ -1,6 +1,7 @@
 //! Diagnostics for people (by miette) and for programs (as JSON).
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
@@ -55,7 +56,12 @@ impl<'a> Report<'a> {
     fn new(diagnostic: &'a Diagnostic, sources: &Sources) -> Self {
         let main = diagnostic.span().and_then(|span| sources.get(span.source).map(|source| (span.source, source)));
         let Some((id, source)) = main else {
-            return Self { diagnostic, src: NamedSource::new("", String::new()), labels: Vec::new(), help: diagnostic.help.clone() };
+            return Self {
+                diagnostic,
+                src: NamedSource::new("", String::new()),
+                labels: Vec::new(),
+                help: diagnostic.help.clone(),
+            };
         };
         let (here, elsewhere): (Vec<_>, Vec<_>) = diagnostic.labels.iter().partition(|l| l.span.source == id);
         let labels = here.iter().map(|l| labeled(l.span, &l.text, &source.text)).collect();
@@ -63,7 +69,8 @@ impl<'a> Report<'a> {
         for label in elsewhere {
             let (line, column) = sources.line_column(label.span);
             let name = sources.get(label.span.source).map_or("", |s| s.name.as_str());
-            help = format!("{help}\nsee {name}:{line}:{column}: {}", label.text).trim_start().to_owned();
+            let gap = if help.is_empty() { "" } else { "\n" };
+            let _ = write!(help, "{gap}see {name}:{line}:{column}: {}", label.text);
         }
         let help = (!help.is_empty()).then_some(help);
         Self { diagnostic, src: NamedSource::new(source.name.as_str(), source.text.to_string()), labels, help }

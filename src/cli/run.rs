@@ -8,13 +8,13 @@ use super::{Exit, Host, check, complain, hint, print, render, say, world};
 use crate::data::{DataError, Prepared, Progress, prepare};
 use crate::device::{self, Device, DeviceKind};
 use crate::diag::Diagnostic;
+use crate::exec::Error;
 use crate::exec::corpus::corpus_spec;
 use crate::exec::device::{Wish, choose};
 use crate::exec::dry::{DryRun, dry_run};
+use crate::exec::host::memory::keep_big_buffers;
 use crate::exec::run::{Failure, Job, Pace, Start, Watch, run as train};
 use crate::exec::walk::Form;
-use crate::exec::Error;
-use crate::exec::host::memory::keep_big_buffers;
 use crate::ledger::{Compared, Event, Journal, Outcome, Reason, Recorded, RunDirectory, files, recorded_steps, write_durably};
 use crate::pipeline::Verdict;
 use crate::plan::{self, Plan};
@@ -206,9 +206,13 @@ fn prepared(plan: &Plan, options: &Run, origin: Option<&Origin>, screen: &mut Sc
 /// Says what is wrong with the text, at the recipe's own words where they are to blame.
 fn bad_text(error: &DataError, origin: Option<&Origin>) -> Outcomes<Prepared> {
     let field = match error {
-        DataError::NoMatch { .. } | DataError::Empty { .. } | DataError::Unsupported { .. } | DataError::TooSmall { .. } => "data.sources",
+        DataError::NoMatch { .. } | DataError::Empty { .. } | DataError::Unsupported { .. } | DataError::TooSmall { .. } => {
+            "data.sources"
+        }
         DataError::Vocabulary { .. } => "data.tokenizer.vocab",
-        DataError::Unreadable { .. } | DataError::Corrupt { .. } | DataError::Interrupted => return stop(Exit::Failed, &error.to_string(), ""),
+        DataError::Unreadable { .. } | DataError::Corrupt { .. } | DataError::Interrupted => {
+            return stop(Exit::Failed, &error.to_string(), "");
+        }
     };
     let Some(Origin { sources, places }) = origin else { return stop(Exit::Invalid, &error.to_string(), "") };
     let text = error.to_string();
@@ -229,7 +233,13 @@ fn directory(runs: &Path, plan: &Plan, suffix: &str, recipe: &str, prepared: &Pr
         std::fs::copy(prepared.directory.join(files::TOKENIZER), directory.file(files::TOKENIZER))?;
         Ok(directory)
     });
-    made.or_else(|e| stop(Exit::Failed, &format!("the run's directory in `{}` cannot be made: {e}", runs.display()), "choose another place with `--runs`"))
+    made.or_else(|e| {
+        stop(
+            Exit::Failed,
+            &format!("the run's directory in `{}` cannot be made: {e}", runs.display()),
+            "choose another place with `--runs`",
+        )
+    })
 }
 
 /// Trains and says what came of it.
@@ -333,7 +343,13 @@ fn open(path: &Path) -> Outcomes<(RunDirectory, Plan)> {
         Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
             return stop(Exit::Invalid, &format!("another process works in `{}`", path.display()), "wait for it, or stop it");
         }
-        _ => return stop(Exit::Invalid, &format!("`{}` is not the directory of a run", path.display()), "it is one of those in `runs`"),
+        _ => {
+            return stop(
+                Exit::Invalid,
+                &format!("`{}` is not the directory of a run", path.display()),
+                "it is one of those in `runs`",
+            );
+        }
     };
     let plan_path = directory.file(files::PLAN);
     let text = std::fs::read_to_string(&plan_path).unwrap_or_default();
@@ -357,7 +373,9 @@ fn resume(options: &Run, path: &Path, hardware: &Hardware, host: Host) -> Outcom
             say("no checkpoint was written yet; beginning anew");
             Start::Fresh
         }
-        Err(e) => return stop(Exit::Failed, &format!("the checkpoints cannot be read: {e}"), "check the directory's permissions"),
+        Err(e) => {
+            return stop(Exit::Failed, &format!("the checkpoints cannot be read: {e}"), "check the directory's permissions");
+        }
     };
     let replayed = events.iter().find_map(|e| if let Event::Start { replay_of, .. } = e { replay_of.clone() } else { None });
     let pace = match replayed {
@@ -378,7 +396,9 @@ fn record_of(path: &Path) -> Outcomes<Vec<Recorded>> {
     let metrics = path.join(files::METRICS);
     match Journal::read(&metrics) {
         Ok(events) => Ok(recorded_steps(&events)),
-        Err(e) => stop(Exit::Invalid, &format!("`{}` cannot be read: {e}", metrics.display()), "it must be the directory of a run"),
+        Err(e) => {
+            stop(Exit::Invalid, &format!("`{}` cannot be read: {e}", metrics.display()), "it must be the directory of a run")
+        }
     }
 }
 

@@ -105,15 +105,12 @@ impl Watch for Screen {
     }
 
     fn status(&mut self, status: &Status) {
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position((status.progress * 1000.0) as u64);
-                bar.set_message(message(status));
-            }
-            None => {
-                let text = message(status);
-                self.line(text.trim_start());
-            }
+        let text = message(status);
+        if let Some(bar) = &self.bar {
+            bar.set_position((status.progress * 1000.0) as u64);
+            bar.set_message(text);
+        } else {
+            self.line(text.trim_start());
         }
     }
 

@@ -22,7 +22,13 @@ pub fn text(verdict: &Verdict) -> String {
         Verdict::Infeasible(_) => "not feasible",
     };
     let _ = writeln!(out, "{} on {}: {word}\n", costed.recipe.name, costed.device.name);
-    for (name, lines) in [("memory", memory(costed)), ("model", model(costed)), ("step", step(costed)), ("run", run(costed)), ("sources", sources(costed))] {
+    for (name, lines) in [
+        ("memory", memory(costed)),
+        ("model", model(costed)),
+        ("step", step(costed)),
+        ("run", run(costed)),
+        ("sources", sources(costed)),
+    ] {
         for (i, line) in lines.iter().enumerate() {
             let _ = writeln!(out, "  {:9} {line}", if i == 0 { name } else { "" });
         }
@@ -36,7 +42,8 @@ fn memory(costed: &Costed) -> Vec<String> {
     let mut lines = vec![format!("{} of {} at the peak  {}  {}", e.peak.bytes, e.limit, bar(share), Ratio(share))];
     let parts: Vec<String> = e.peak.parts.iter().map(|(part, bytes)| format!("{} {bytes}", part.name())).collect();
     lines.extend(parts.chunks(3).map(|chunk| chunk.join(" · ")));
-    lines.push(format!("peak: {}, {}", e.peak.operation, e.peak.walk.name()));
+    let walk = e.peak.walk.map_or(String::new(), |walk| format!(", {}", walk.name()));
+    lines.push(format!("peak: {}{walk}", e.peak.operation));
     lines
 }
 
@@ -137,7 +144,7 @@ fn memory_json(e: &Estimate) -> Value {
         "limit_bytes": e.limit.0,
         "limit_source": e.limit_source,
         "parts": parts,
-        "peak_at": {"walk": e.peak.walk.name(), "index": e.peak.index, "operation": e.peak.operation},
+        "peak_at": {"walk": e.peak.walk.map(Walk::name), "index": e.peak.index, "operation": e.peak.operation},
         "checkpoint_bytes": e.checkpoint.0,
     })
 }

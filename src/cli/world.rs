@@ -51,7 +51,9 @@ pub fn compile_choice(choice: &Choice, machine: Device) -> Result<Compilation, U
 
 fn read_text(path: &Path) -> std::io::Result<String> {
     let bytes = std::fs::read(path)?;
-    String::from_utf8(bytes).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
+    String::from_utf8(bytes).map_err(|e| {
+        std::io::Error::new(std::io::ErrorKind::InvalidData, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to()))
+    })
 }
 
 /// This machine's CPU.
@@ -59,7 +61,15 @@ pub fn machine() -> Device {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = field(&cpuinfo, "model name").unwrap_or("unknown processor").to_owned();
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-    cpu(&HostFacts { model, threads, clock: clock(&cpuinfo), avx512: avx512(), halved: halved(&cpuinfo), avx2: avx2(), memory: memory() })
+    cpu(&HostFacts {
+        model,
+        threads,
+        clock: clock(&cpuinfo),
+        avx512: avx512(),
+        halved: halved(&cpuinfo),
+        avx2: avx2(),
+        memory: memory(),
+    })
 }
 
 /// AMD's family 25 is Zen 3 and Zen 4.

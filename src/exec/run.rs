@@ -129,15 +129,15 @@ pub struct Failure {
 /// # Errors
 /// What went wrong, with the last good checkpoint; the record says it too.
 pub fn run(job: &Job<'_>, watch: &mut dyn Watch) -> Result<Outcome, Box<Failure>> {
-    let mut step = 0;
+    let (mut step, mut elapsed) = (0, 0.0);
     let result = Session::begin(job, watch).and_then(|mut session| {
         let result = session.train();
-        step = session.position.step;
+        (step, elapsed) = (session.position.step, session.clock.elapsed());
         result
     });
     result.map_err(|error| {
         let checkpoint = job.directory.checkpoints().newest().ok().flatten().map(|(path, _)| path);
-        let end = Event::End { at: watch.now(), reason: "failed".into(), message: Some(error.to_string()), elapsed: 0.0 };
+        let end = Event::End { at: watch.now(), reason: "failed".into(), message: Some(error.to_string()), elapsed };
         // The failure itself is what counts; that it cannot be recorded as well is not worth hiding it.
         let _ = Journal::open(&job.directory.file(files::METRICS)).and_then(|mut journal| journal.append(&end));
         Box::new(Failure { error, step, checkpoint })
@@ -512,7 +512,11 @@ fn room_for_text(plan: &Plan, shards: &Shards) -> Result<(), Error> {
     if e.peak.bytes + shards.bytes() <= e.limit {
         return Ok(());
     }
-    Err(Error::OutOfMemory { what: "the tokens of the text beside the plan's peak".into(), wanted: shards.bytes(), held: e.peak.bytes })
+    Err(Error::OutOfMemory {
+        what: "the tokens of the text beside the plan's peak".into(),
+        wanted: shards.bytes(),
+        held: e.peak.bytes,
+    })
 }
 
 fn finite(what: &'static str, step: u64, value: f64) -> Result<(), Error> {

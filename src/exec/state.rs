@@ -48,9 +48,9 @@ impl State {
     pub fn weights_hash(&self) -> String {
         let mut hash = Sha256::new();
         for value in self.weights.iter().flatten() {
-            hash.update(to_bytes(&value.to_floats()));
+            hash.update(value.to_bytes());
         }
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        format!("{:x}", hash.finalize())
     }
 
     /// Writes the weights, with their names, as safetensors.
@@ -76,7 +76,13 @@ impl State {
     ///
     /// # Errors
     /// Where a file cannot be read or does not hold exactly the tensors of these parameters.
-    pub fn load(parameters: &Parameters, extents: &Extents, weights: &Path, moments: &Path, device: &Device) -> Result<Self, Error> {
+    pub fn load(
+        parameters: &Parameters,
+        extents: &Extents,
+        weights: &Path,
+        moments: &Path,
+        device: &Device,
+    ) -> Result<Self, Error> {
         let names = |suffix: &'static str| parameters.iter().map(move |(_, p)| (format!("{}{suffix}", p.name), p));
         let read_weights = read(weights)?;
         let read_moments = read(moments)?;
@@ -112,13 +118,9 @@ fn initial(p: &Parameter, stream: Stream, id: u64) -> Vec<f32> {
 pub fn sinusoids(sequence: u64, width: u64) -> Vec<f32> {
     let element = |s: u64, d: u64| {
         let angle = s as f64 * libm::exp(-((d / 2 * 2) as f64) * libm::log(10_000.0) / width as f64);
-        (if d % 2 == 0 { libm::sin(angle) } else { libm::cos(angle) }) as f32
+        (if d.is_multiple_of(2) { libm::sin(angle) } else { libm::cos(angle) }) as f32
     };
     (0..sequence).flat_map(|s| (0..width).map(move |d| element(s, d))).collect()
-}
-
-fn to_bytes(data: &[f32]) -> Vec<u8> {
-    data.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
 /// A tensor that is read from the device only while it is being written.
@@ -137,7 +139,7 @@ impl View for Lazy<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(to_bytes(&self.value.map(Value::to_floats).unwrap_or_default()))
+        Cow::Owned(self.value.map(Value::to_bytes).unwrap_or_default())
     }
 
     fn data_len(&self) -> usize {

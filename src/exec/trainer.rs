@@ -137,7 +137,8 @@ fn guarded<R>(walk: Walk, work: impl FnOnce() -> Result<R, Error>) -> Result<R, 
             .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
             .unwrap_or_else(|| "a panic without a message".to_owned());
         let lower = message.to_lowercase();
-        let memory = ["out of memory", "outofmemory", "memory_allocation", "cannot allocate", "alloc"].iter().any(|m| lower.contains(m));
+        let memory =
+            ["out of memory", "outofmemory", "memory_allocation", "cannot allocate", "alloc"].iter().any(|m| lower.contains(m));
         Err(if memory {
             Error::OutOfMemory { what: format!("the {} ({message})", walk.name()), wanted: Bytes::ZERO, held: Bytes::ZERO }
         } else {

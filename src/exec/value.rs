@@ -42,6 +42,16 @@ impl Value {
         Self::Index(Index { host: data.into(), device: device.clone() })
     }
 
+    /// The elements of a float tensor as little-endian bytes; none for integers.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            // burn's data is in the order of this machine, which is little-endian on every platform that it supports.
+            Self::Float(tensor) if cfg!(target_endian = "little") => tensor.to_data().as_bytes().to_vec(),
+            Self::Float(_) => self.to_floats().iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Self::Index(_) => Vec::new(),
+        }
+    }
+
     /// The elements of a float tensor; none for integers.
     pub fn to_floats(&self) -> Vec<f32> {
         match self {

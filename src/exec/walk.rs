@@ -105,10 +105,12 @@ impl Walker {
 }
 
 fn bytes(value: &Value) -> Bytes {
-    Bytes(4 * match value {
-        Value::Float(tensor) => tensor.shape().num_elements() as u64,
-        Value::Index(index) => index.host.len() as u64,
-    })
+    Bytes(
+        4 * match value {
+            Value::Float(tensor) => tensor.shape().num_elements() as u64,
+            Value::Index(index) => index.host.len() as u64,
+        },
+    )
 }
 
 fn missing(node: &Node) -> Error {
@@ -128,20 +130,17 @@ enum Buffer {
 }
 
 impl Desk {
-    fn open(
-        node: &Node,
-        types: Signature<'_>,
-        reuse: &[(usize, usize)],
-        slots: &mut Slots,
-        held: Bytes,
-    ) -> Result<Self, Error> {
+    fn open(node: &Node, types: Signature<'_>, reuse: &[(usize, usize)], slots: &mut Slots, held: Bytes) -> Result<Self, Error> {
         let mut inputs = BTreeMap::new();
         for id in &node.inputs {
             if let Some(value) = slots[id.0 as usize].take() {
-                inputs.insert(*id, match value {
-                    Value::Float(tensor) => Buffer::Float(tensor.into_data()),
-                    Value::Index(index) => Buffer::Index(index),
-                });
+                inputs.insert(
+                    *id,
+                    match value {
+                        Value::Float(tensor) => Buffer::Float(tensor.into_data()),
+                        Value::Index(index) => Buffer::Index(index),
+                    },
+                );
             } else if !inputs.contains_key(id) {
                 return Err(missing(node));
             }
@@ -155,7 +154,14 @@ impl Desk {
     }
 
     /// The buffer of output `o`: a dying input's, a copy of an input, or zeros.
-    fn output(&mut self, node: &Node, o: usize, ty: &TensorType, reuse: &[(usize, usize)], held: Bytes) -> Result<TensorData, Error> {
+    fn output(
+        &mut self,
+        node: &Node,
+        o: usize,
+        ty: &TensorType,
+        reuse: &[(usize, usize)],
+        held: Bytes,
+    ) -> Result<TensorData, Error> {
         if let Some((i, _)) = reuse.iter().find(|(_, output)| *output == o)
             && let Some(Buffer::Float(data)) = self.inputs.remove(&node.inputs[*i])
         {

@@ -85,7 +85,7 @@ impl Checkpoints {
     pub fn all(&self) -> io::Result<Vec<(PathBuf, Position)>> {
         let mut found: Vec<(PathBuf, Position)> = Vec::new();
         for (path, name) in self.entries()? {
-            let ours = name.starts_with("step-") || (name.starts_with(".step-") && name.ends_with(".old"));
+            let ours = name.starts_with("step-") || replaced_name(&name).is_some();
             if ours && let Some(position) = position(&path) {
                 found.push((path, position));
             }
@@ -106,8 +106,9 @@ impl Checkpoints {
     /// Removes what a death in the middle of a save left behind.
     fn clear_unfinished(&self) -> io::Result<()> {
         for (path, name) in self.entries()? {
-            let replaced = name.strip_suffix(".old").is_some_and(|n| self.directory.join(n.trim_start_matches('.')).exists());
-            if name.ends_with(".new") || replaced {
+            let replaced = replaced_name(&name).is_some_and(|n| self.directory.join(n).exists());
+            let unfinished = name.strip_suffix(".new").is_some_and(|n| n.starts_with(".step-"));
+            if unfinished || replaced {
                 fs::remove_dir_all(path)?;
             }
         }
@@ -122,6 +123,11 @@ impl Checkpoints {
         }
         Ok(())
     }
+}
+
+/// The name that a checkpoint had before a newer one of the same step took its place.
+fn replaced_name(name: &str) -> Option<&str> {
+    name.strip_prefix('.')?.strip_suffix(".old").filter(|name| name.starts_with("step-"))
 }
 
 /// Where a checkpoint stands; nothing where it is not complete.

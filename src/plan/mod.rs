@@ -165,12 +165,8 @@ impl Plan {
 
     fn content_hash(&self) -> String {
         let bare = Self { hash: String::new(), base: String::new(), ..self.clone() };
-        hexadecimal(Sha256::digest(serde_json::to_vec(&bare).unwrap_or_default()).as_slice())
+        format!("{:x}", Sha256::digest(serde_json::to_vec(&bare).unwrap_or_default()))
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn graph_hash(graphs: &StepGraphs) -> String {
@@ -184,7 +180,7 @@ fn graph_hash(graphs: &StepGraphs) -> String {
             hash.update(serde_json::to_vec(&(&node.op, &node.inputs, &node.outputs)).unwrap_or_default());
         }
     }
-    hexadecimal(hash.finalize().as_slice())
+    format!("{:x}", hash.finalize())
 }
 
 fn stages(recipe: &Recipe, e: &Estimate) -> DiGraph<Stage, ()> {
@@ -288,8 +284,6 @@ fn phase(recipe: &Recipe, e: &Estimate, from: f64, until: f64) -> Stage {
     }
 }
 
-
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,7 +315,8 @@ mod tests {
     #[test]
     fn the_phases_hold_all_steps_of_the_run() {
         let plan = plan();
-        let steps: f64 = plan.stages.node_weights().map(|s| if let Work::Phase { steps, .. } = s.work { steps } else { 0.0 }).sum();
+        let steps: f64 =
+            plan.stages.node_weights().map(|s| if let Work::Phase { steps, .. } = s.work { steps } else { 0.0 }).sum();
         assert!((steps - plan.estimate.run.steps as f64).abs() < 1e-6, "{steps}");
     }
 }

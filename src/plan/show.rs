@@ -189,7 +189,8 @@ fn walk_json(plan: &Plan, graphs: &StepGraphs, walk: Walk) -> Value {
 /// The stages as a graph for Graphviz.
 pub fn dot(plan: &Plan) -> String {
     let shown = plan.stages.filter_map(|_, stage| (!is_empty(stage)).then(|| stage.clone()), |_, ()| Some(()));
-    let label = |_, (_, stage): (_, &Stage)| format!("label = {:?} shape = box", format!("{}\n{}", title(&stage.work), costs(stage)));
+    let label =
+        |_, (_, stage): (_, &Stage)| format!("label = {:?} shape = box", format!("{}\n{}", title(&stage.work), costs(stage)));
     let config = [Config::EdgeNoLabel, Config::NodeNoLabel];
     format!("{:?}", Dot::with_attr_getters(&shown, &config, &|_, _| String::new(), &label))
 }

@@ -93,8 +93,9 @@ impl Decoder {
             return;
         }
         let subject = self.path.last().map_or("the recipe".to_owned(), |name| format!("`{name}`"));
-        let diagnostic = Diagnostic::error("wrong-type", value.span, format!("{subject} wants {wanted}, found {}", describe(value)))
-            .here(format!("expected {wanted}"));
+        let diagnostic =
+            Diagnostic::error("wrong-type", value.span, format!("{subject} wants {wanted}, found {}", describe(value)))
+                .here(format!("expected {wanted}"));
         let diagnostic = match remedy(value, wanted) {
             Some(help) => diagnostic.help(help),
             None => diagnostic,
@@ -111,9 +112,10 @@ impl Decoder {
             Some((None, given)) => self.open(value, info, given),
             Some((Some(name), given)) if name == info.name => self.open(value, info, given),
             Some((Some(name), _)) => {
-                let diagnostic = Diagnostic::error("unknown-variant", value.span, format!("expected `{}`, found `{name}`", info.name))
-                    .here("not valid here")
-                    .help(format!("write `{}(..)`", info.name));
+                let diagnostic =
+                    Diagnostic::error("unknown-variant", value.span, format!("expected `{}`, found `{name}`", info.name))
+                        .here("not valid here")
+                        .help(format!("write `{}(..)`", info.name));
                 self.report(diagnostic);
                 None
             }
@@ -139,7 +141,8 @@ impl Decoder {
             None => format!("one of {}", names.map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")),
         };
         let span = Span { end: value.span.start + name.len() as u32, ..value.span };
-        let diagnostic = Diagnostic::error("unknown-variant", span, format!("there is no `{name}` for `{}`", self.here())).help(help);
+        let diagnostic =
+            Diagnostic::error("unknown-variant", span, format!("there is no `{name}` for `{}`", self.here())).help(help);
         self.report(diagnostic.here("not a known choice"));
         None
     }
@@ -208,7 +211,8 @@ impl Decoder {
             return Some(value);
         }
         // A misspelled field is reported once, as unknown; that it is therefore missing is not a second error.
-        let misspelled = fields.given.iter().any(|f| nearest(&f.name.text, [info.name]).is_some() && !is_field(fields.info, &f.name.text));
+        let misspelled =
+            fields.given.iter().any(|f| nearest(&f.name.text, [info.name]).is_some() && !is_field(fields.info, &f.name.text));
         if !misspelled {
             let message = format!("`{}` lacks the field `{}`", fields.info.name, info.name);
             let wanted = (info.ty)();
@@ -222,7 +226,7 @@ impl Decoder {
     }
 
     /// Reports the fields that the struct does not have.
-    pub fn close(&mut self, fields: Fields) {
+    pub fn close(&mut self, fields: &Fields) {
         for field in &fields.given {
             if is_field(fields.info, &field.name.text) {
                 continue;
@@ -274,7 +278,9 @@ impl Decoder {
         };
         self.within(value, whole as f64, range)?;
         u64::try_from(whole).ok().or_else(|| {
-            self.report(Diagnostic::error("out-of-range", value.span, "a count cannot be negative").here(format!("this is {whole}")));
+            self.report(
+                Diagnostic::error("out-of-range", value.span, "a count cannot be negative").here(format!("this is {whole}")),
+            );
             None
         })
     }
@@ -308,24 +314,32 @@ fn is_field(info: &RecordInfo, name: &str) -> bool {
     info.fields.iter().any(|f| f.name == name)
 }
 
+static ROOT: RecordInfo = Recipe::INFO;
+
 fn unknown_field(info: &'static RecordInfo, field: &FieldValue) -> Diagnostic {
     let name = &field.name.text;
-    let diagnostic = Diagnostic::error("unknown-field", field.name.span, format!("`{}` has no field `{name}`", info.name)).here("unknown");
+    let diagnostic =
+        Diagnostic::error("unknown-field", field.name.span, format!("`{}` has no field `{name}`", info.name)).here("unknown");
     if let Some(close) = nearest(name, info.fields.iter().map(|f| f.name)) {
         return diagnostic.help(format!("did you mean `{close}`?"));
     }
-    static ROOT: RecordInfo = Recipe::INFO;
     let homes = homes_of(name, &ROOT);
     match homes.as_slice() {
         [] => {
             let all: Vec<String> = info.fields.iter().map(|f| format!("`{}`", f.name)).collect();
-            diagnostic.help(if all.is_empty() { format!("`{}` has no fields", info.name) } else { format!("it has {}", all.join(", ")) })
+            diagnostic.help(if all.is_empty() {
+                format!("`{}` has no fields", info.name)
+            } else {
+                format!("it has {}", all.join(", "))
+            })
         }
         [home] => diagnostic.help(match home.rsplit_once('.') {
             Some((parent, _)) => format!("`{name}` belongs in `{parent}`"),
             None => format!("`{name}` belongs at the top of the recipe"),
         }),
-        several => diagnostic.help(format!("there is {}", several.iter().map(|h| format!("`{h}`")).collect::<Vec<_>>().join(" and "))),
+        several => {
+            diagnostic.help(format!("there is {}", several.iter().map(|h| format!("`{h}`")).collect::<Vec<_>>().join(" and ")))
+        }
     }
 }
 
@@ -360,7 +374,9 @@ fn remedy(value: &Value, wanted: &TypeInfo) -> Option<String> {
         TypeInfo::Size if plain => Some("give it a unit: `MiB`, `GiB` or `GB`".into()),
         TypeInfo::Work if plain => Some("give it a unit: `TFLOP`, `PFLOP` or `EFLOP`".into()),
         TypeInfo::Count if plain => Some("write it without a fraction".into()),
-        TypeInfo::Count | TypeInfo::Real if matches!(value.kind, ValueKind::Number(_)) => Some("write the number without a unit".into()),
+        TypeInfo::Count | TypeInfo::Real if matches!(value.kind, ValueKind::Number(_)) => {
+            Some("write the number without a unit".into())
+        }
         TypeInfo::Text if matches!(value.kind, ValueKind::Name(_)) => Some("put it in double quotes".into()),
         TypeInfo::List(_) => Some("put it in `[` and `]`".into()),
         TypeInfo::Flag => Some("write `true` or `false`".into()),

@@ -56,7 +56,7 @@ fn some_source(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
 
 fn heads_divide_width(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     let (width, heads) = (recipe.model.width, recipe.model.heads);
-    if width % heads == 0 {
+    if width.is_multiple_of(heads) {
         return None;
     }
     let near: Vec<String> = nearest_divisors(width, heads).iter().map(|h| format!("`heads: {h}`")).collect();
@@ -70,17 +70,21 @@ fn heads_divide_width(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
 
 /// The nearest divisors of `n` below and above `d`.
 fn nearest_divisors(n: u64, d: u64) -> Vec<u64> {
-    let below = (1..d.min(n)).rev().find(|h| n % h == 0);
-    let above = (d + 1..=n).find(|h| n % h == 0);
+    let below = (1..d.min(n)).rev().find(|h| n.is_multiple_of(*h));
+    let above = (d + 1..=n).find(|h| n.is_multiple_of(*h));
     below.into_iter().chain(above).collect()
 }
 
 fn halves_are_whole(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     let FeedForward::GeluGlu { intermediate } = recipe.model.feed_forward;
     (intermediate % 2 == 1).then(|| {
-        Diagnostic::error("odd-intermediate", places.of("model.feed_forward.intermediate"), "`intermediate` must be even: it holds value and gate")
-            .here(format!("{intermediate} has no half"))
-            .help(format!("`intermediate: {}` would do", intermediate + 1))
+        Diagnostic::error(
+            "odd-intermediate",
+            places.of("model.feed_forward.intermediate"),
+            "`intermediate` must be even: it holds value and gate",
+        )
+        .here(format!("{intermediate} has no half"))
+        .help(format!("`intermediate: {}` would do", intermediate + 1))
     })
 }
 
@@ -98,17 +102,21 @@ fn predicts_what_is_masked(recipe: &Recipe, places: &Places) -> Option<Diagnosti
     let Prediction::Sparse { share: Some(share) } = recipe.objective.prediction else { return None };
     let rate = recipe.objective.rate;
     (share.0 < rate.0).then(|| {
-        Diagnostic::warning("masked-unpredicted", places.of("objective.prediction.share"), "fewer positions are predicted than masked")
-            .here(format!("{share} predicted"))
-            .and(places.of("objective.rate"), format!("{rate} masked"))
-            .help("masked positions beyond the share carry no loss; leave `share` out to predict them all")
+        Diagnostic::warning(
+            "masked-unpredicted",
+            places.of("objective.prediction.share"),
+            "fewer positions are predicted than masked",
+        )
+        .here(format!("{share} predicted"))
+        .and(places.of("objective.rate"), format!("{rate} masked"))
+        .help("masked positions beyond the share carry no loss; leave `share` out to predict them all")
     })
 }
 
 fn micro_batch_divides_batch(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     let MicroBatch::Fixed(micro) = recipe.micro_batch else { return None };
     let full = recipe.full_batch();
-    if full % micro == 0 {
+    if full.is_multiple_of(micro) {
         return None;
     }
     let field = if matches!(recipe.batch, Batch::Ramp { .. }) { "batch.to" } else { "batch.size" };
@@ -140,7 +148,10 @@ mod tests {
         assert_eq!(codes(|r| r.model.heads = 5), ["heads-divide-width"]);
         assert_eq!(codes(|r| r.model.feed_forward = FeedForward::GeluGlu { intermediate: 65 }), ["odd-intermediate"]);
         assert_eq!(codes(|r| r.objective.rate.0 = 0.01), ["nothing-masked"]);
-        assert_eq!(codes(|r| r.objective.prediction = Prediction::Sparse { share: Some(crate::units::Ratio(0.1)) }), ["masked-unpredicted"]);
+        assert_eq!(
+            codes(|r| r.objective.prediction = Prediction::Sparse { share: Some(crate::units::Ratio(0.1)) }),
+            ["masked-unpredicted"]
+        );
         assert_eq!(codes(|r| r.micro_batch = MicroBatch::Fixed(3)), ["batch-rounded-up"]);
     }
 

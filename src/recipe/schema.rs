@@ -219,7 +219,7 @@ macro_rules! record {
                 static INFO: $crate::recipe::schema::RecordInfo = $name::INFO;
                 let mut fields = cx.open_record(value, &INFO)?;
                 $( let $field = cx.field::<$ty>(&mut fields, stringify!($field)); )*
-                cx.close(fields);
+                cx.close(&fields);
                 Some(Self { $( $field: $field?, )* })
             }
         }
@@ -263,7 +263,7 @@ macro_rules! choice {
                 match fields.name() {
                     $( stringify!($variant) => {
                         $( let $field = cx.field::<$ty>(&mut fields, stringify!($field)); )*
-                        cx.close(fields);
+                        cx.close(&fields);
                         Some(Self::$variant { $( $field: $field?, )* })
                     } )+
                     _ => None,

@@ -111,10 +111,9 @@ pub fn timeline(graph: &StepGraph, lifetimes: &Lifetimes, backend: Backend, ambi
         let reused = &lifetimes.reuse[i];
         for (o, id) in node.outputs.iter().enumerate() {
             let tensor = graph.get(*id);
-            match reused.iter().find(|(_, output)| *output == o) {
+            if let Some((input, _)) = reused.iter().find(|(_, output)| *output == o) {
                 // The buffer changes hands, and perhaps the part it is billed to.
-                Some((input, _)) => live.remove(graph.get(node.inputs[*input]).role.part(), tensor.ty.bytes()),
-                None => {}
+                live.remove(graph.get(node.inputs[*input]).role.part(), tensor.ty.bytes());
             }
             live.add(tensor.role.part(), tensor.ty.bytes());
         }
@@ -146,7 +145,9 @@ mod tests {
             let end = timeline(graph, &lifetimes, Backend::Host { threads: 2 }, Bill::default()).pop().unwrap().after;
             let unused: Bytes = graph
                 .tensors()
-                .filter(|(id, _)| graph.is_source(*id) && graph.nodes().all(|n| !n.inputs.contains(id)) && !graph.results().contains(id))
+                .filter(|(id, _)| {
+                    graph.is_source(*id) && graph.nodes().all(|n| !n.inputs.contains(id)) && !graph.results().contains(id)
+                })
                 .map(|(_, t)| t.ty.bytes())
                 .sum();
             let results: Bytes = graph.results().iter().map(|id| graph.ty(*id).bytes()).sum();

@@ -18,7 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use self::differentiate::Differentiator;
 use self::graph::{Pass, StepGraph};
-use self::op::{AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, SelectRows, SumSquares};
+use self::op::{
+    AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, SelectRows, SumSquares,
+};
 use self::parameter::{Block, Parameters};
 use self::tensor::{Input, ParameterId, Role, TensorId, TensorType};
 use crate::recipe::settings::{FeedForward, Norm, Optimizer, Recipe};
@@ -259,8 +261,7 @@ fn update(parameters: &Parameters, optimizer: &Optimizer) -> StepGraph {
         parameters.iter().map(make).collect()
     };
     let (first, second) = (moment("first moment", Role::FirstMoment), moment("second moment", Role::SecondMoment));
-    let sums: Vec<TensorId> =
-        gradients.iter().map(|g| graph.push(SumSquares, &[*g], Pass::Update, "global norm")[0]).collect();
+    let sums: Vec<TensorId> = gradients.iter().map(|g| graph.push(SumSquares, &[*g], Pass::Update, "global norm")[0]).collect();
     let factor = graph.push(ClipFactor { max: *clip }, &sums, Pass::Update, "global norm")[0];
     graph.keep(factor);
     for (i, (id, p)) in parameters.iter().enumerate() {

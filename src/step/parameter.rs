@@ -106,7 +106,8 @@ impl Parameters {
         let d = e.width;
         let words = list.add("embedding.word", &[e.vocabulary, d], Kind::Embedding, Init::Normal { std });
         // The official code begins the factor at D^-½.
-        let position_scale = list.add("embedding.position_scale", &[1], Kind::PositionScale, Init::Constant(1.0 / libm::sqrt(d as f64)));
+        let position_scale =
+            list.add("embedding.position_scale", &[1], Kind::PositionScale, Init::Constant(1.0 / libm::sqrt(d as f64)));
         let embedding_norm = list.norm("embedding.norm", d);
         let blocks = (0..e.depth).map(|i| list.block(i, d, e.half)).collect();
         let final_norm = list.norm("final_norm", d);

@@ -30,7 +30,7 @@ pub fn erf(x: f32) -> f32 {
     let x = if x > 4.0 { 4.0 } else { x };
     let x = if x < -4.0 { -4.0 } else { x };
     let s = x * x;
-    let p = -2.726_142_2e-10;
+    let p = -2.726_142_3e-10;
     let p = p * s + 2.770_681_4e-8;
     let p = p * s - 2.101_024e-6;
     let p = p * s - 5.692_506_4e-5;

@@ -117,7 +117,14 @@ mod tests {
     fn a_matrix_that_leaves_its_buffer_is_refused() {
         let result = std::panic::catch_unwind(|| {
             let mut c = [0.0; 4];
-            product((&mut c, Layout::full(2, 2)), (&[0.0; 3], Layout::full(2, 2)), (&[0.0; 4], Layout::full(2, 2)), 0.0, 1.0, Threads::One);
+            product(
+                (&mut c, Layout::full(2, 2)),
+                (&[0.0; 3], Layout::full(2, 2)),
+                (&[0.0; 4], Layout::full(2, 2)),
+                0.0,
+                1.0,
+                Threads::One,
+            );
         });
         assert!(result.is_err());
     }

@@ -40,11 +40,7 @@ pub fn pieces2(a: &mut [f32], b: &mut [f32], sizes: (usize, usize), work: impl F
 }
 
 /// As [`pieces`], for three outputs cut alike.
-pub fn pieces3(
-    [a, b, c]: [&mut [f32]; 3],
-    sizes: [usize; 3],
-    work: impl Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync,
-) {
+pub fn pieces3([a, b, c]: [&mut [f32]; 3], sizes: [usize; 3], work: impl Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync) {
     let parts = a.par_chunks_mut(sizes[0]).zip(b.par_chunks_mut(sizes[1])).zip(c.par_chunks_mut(sizes[2])).enumerate();
     parts.for_each(|(i, ((a, b), c))| wide(|| work(i, a, b, c)));
 }

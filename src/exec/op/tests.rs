@@ -12,8 +12,8 @@ use crate::rng::{Purpose, Stream};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::{Pass, StepGraph};
 use crate::step::op::{
-    AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, MatMulAccumulate, Op, SelectRows,
-    Signature, SumSquares,
+    AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, MatMulAccumulate, Op,
+    SelectRows, Signature, SumSquares,
 };
 use crate::step::tensor::{ParameterId, Role, TensorId, TensorType};
 
@@ -63,15 +63,19 @@ const ABOVE: u64 = 99;
 fn difference(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
     let square = |x: f32| f64::from(x) * f64::from(x);
-    let (above, below): (f64, f64) = a.iter().zip(b).map(|(a, b)| (square(a - b), square(*b))).fold((0.0, 0.0), |s, x| (s.0 + x.0, s.1 + x.1));
+    let (above, below): (f64, f64) =
+        a.iter().zip(b).map(|(a, b)| (square(a - b), square(*b))).fold((0.0, 0.0), |s, x| (s.0 + x.0, s.1 + x.1));
     libm::sqrt(above / below.max(1e-30))
 }
 
 /// The operation and its gradients as a graph; the role `Gradient` is the gradient from above.
 fn graph(op: &Op, given: &[Given]) -> (StepGraph, Vec<TensorId>) {
     let mut graph = StepGraph::default();
-    let operands: Vec<TensorId> =
-        given.iter().enumerate().map(|(i, g)| graph.source(format!("operand {i}"), g.ty(), Role::Weight(ParameterId(i as u32)))).collect();
+    let operands: Vec<TensorId> = given
+        .iter()
+        .enumerate()
+        .map(|(i, g)| graph.source(format!("operand {i}"), g.ty(), Role::Weight(ParameterId(i as u32))))
+        .collect();
     let output = graph.push(op.clone(), &operands, Pass::Forward, "test")[0];
     let above = graph.source("above", graph.ty(output).clone(), Role::Gradient(ParameterId(0)));
     let constants = operands.iter().zip(given).filter(|(_, g)| !matches!(g, Given::Normal(_))).map(|(id, _)| *id).collect();
@@ -247,7 +251,9 @@ fn clipping() {
         let made = graph.push(ClipFactor { max }, &ids, Pass::Update, "test")[0];
         graph.keep(made);
         for form in [Form::Host, Form::Plain] {
-            let source = |role, _: &TensorType| if let Role::Weight(ParameterId(i)) = role { Some(squares([9.0, 16.0][i as usize])) } else { None };
+            let source = |role, _: &TensorType| {
+                if let Role::Weight(ParameterId(i)) = role { Some(squares([9.0, 16.0][i as usize])) } else { None }
+            };
             let result = Walker::new(&graph, form, &Device::flex()).walk(SCALARS, source).unwrap()[0].2.to_floats();
             let factor = if max == Some(0.5) { 0.1 } else { 1.0 };
             assert!(difference(&result, &[5.0, factor]) < 1e-6, "{max:?} {form:?} {result:?}");
@@ -267,14 +273,19 @@ fn adamw_in_both_forms_equals_the_formula() {
     let w2 = w * (1.0 - lr * 0.1) - lr * mh / (libm::sqrt(vh) + 1e-6);
     let given = [[0.7f32].as_slice(), &[-0.3], &[0.05], &[0.002], &[3.0, 0.5]];
     let mut graph = StepGraph::default();
-    let ids: Vec<TensorId> =
-        given.iter().enumerate().map(|(i, x)| graph.source("", TensorType::f32(&[x.len() as u64]), Role::Weight(ParameterId(i as u32)))).collect();
+    let ids: Vec<TensorId> = given
+        .iter()
+        .enumerate()
+        .map(|(i, x)| graph.source("", TensorType::f32(&[x.len() as u64]), Role::Weight(ParameterId(i as u32))))
+        .collect();
     for id in graph.push(op, &ids, Pass::Update, "test") {
         graph.keep(id);
     }
     for form in [Form::Host, Form::Plain] {
         let device = Device::flex();
-        let source = |role, _: &TensorType| if let Role::Weight(ParameterId(i)) = role { Some(Value::float(given[i as usize].to_vec(), &device)) } else { None };
+        let source = |role, _: &TensorType| {
+            if let Role::Weight(ParameterId(i)) = role { Some(Value::float(given[i as usize].to_vec(), &device)) } else { None }
+        };
         let made = Walker::new(&graph, form, &device).walk(SCALARS, source).unwrap();
         let made: Vec<f32> = made.iter().map(|(_, _, value)| value.to_floats()[0]).collect();
         assert!(difference(&made, &[w2 as f32, m2 as f32, v2 as f32]) < 1e-6, "{form:?} {made:?}");

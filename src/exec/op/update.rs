@@ -90,7 +90,7 @@ impl Run for AdamW {
         let c = Coefficients::new(self, x.scalars);
         let (b1, b2) = self.betas;
         let (w, g, m, v) = (x.flat(0), x.flat(1), x.flat(2), x.flat(3));
-        let factor = x.flat(4).slice([1..2]);
+        let factor = x.flat(4).narrow(0, 1, 1);
         let g = g * factor;
         let m = m * b1 + g.clone() * (1.0 - b1);
         let v = v * b2 + g.clone() * g * (1.0 - b2);
@@ -98,4 +98,3 @@ impl Run for AdamW {
         vec![w * c.keep - step, m, v]
     }
 }
-

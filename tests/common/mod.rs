@@ -1,6 +1,7 @@
 //! Running the program from the tests.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(missing_docs, reason = "the names say it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
