@@ -1,5 +1,7 @@
 //! Choosing the micro-batch: the fastest that fits.
 
+use std::collections::BTreeMap;
+
 use super::{Estimate, estimate};
 use crate::device::Device;
 use crate::recipe::settings::Recipe;
@@ -18,25 +20,50 @@ pub fn candidates(full_batch: u64) -> Vec<u64> {
 
 /// The micro-batch that is taken where the recipe says `Auto`, with its graphs and estimate.
 ///
-/// Memory grows with the micro-batch, so the candidates that fit are a prefix; where none fits, the smallest is returned and
-/// its estimate says so.
+/// Memory grows with the micro-batch, so the candidates that fit are a prefix, and its end is found by bisection; where none
+/// fits, the smallest is returned and its estimate says so. The time of a token falls with the micro-batch, since each
+/// operation starts once for more of them, so the smallest that is as good as the largest is found by bisection too.
 pub fn best_micro_batch(recipe: &Recipe, device: &Device) -> (StepGraphs, Estimate) {
-    let mut fitting: Vec<(StepGraphs, Estimate)> = Vec::new();
-    for batch in candidates(recipe.full_batch()) {
-        let graphs = StepGraphs::build(recipe, batch);
-        let estimate = estimate(recipe, &graphs, device);
-        if !estimate.fits() && !fitting.is_empty() {
-            break;
-        }
-        let fits = estimate.fits();
-        fitting.push((graphs, estimate));
-        if !fits {
-            break;
+    let batches = candidates(recipe.full_batch());
+    let mut tried: BTreeMap<usize, (StepGraphs, Estimate)> = BTreeMap::new();
+    let fits = |tried: &mut BTreeMap<_, _>, i: usize| at(recipe, device, &batches, tried, i).1.fits();
+    let fitting = first_that(batches.len(), |i| !fits(&mut tried, i));
+    let largest = fitting.saturating_sub(1);
+    let enough = seconds_per_token(&at(recipe, device, &batches, &mut tried, largest).1) * AS_GOOD;
+    let is_enough = |i| seconds_per_token(&at(recipe, device, &batches, &mut tried, i).1) <= enough;
+    let chosen = first_that(largest, is_enough);
+    tried.remove(&chosen).unwrap_or_else(|| cost(recipe, device, batches[chosen]))
+}
+
+/// The candidate with number `i`, costed once.
+fn at<'a>(
+    recipe: &Recipe,
+    device: &Device,
+    batches: &[u64],
+    tried: &'a mut BTreeMap<usize, (StepGraphs, Estimate)>,
+    i: usize,
+) -> &'a (StepGraphs, Estimate) {
+    tried.entry(i).or_insert_with(|| cost(recipe, device, batches[i]))
+}
+
+fn cost(recipe: &Recipe, device: &Device, batch: u64) -> (StepGraphs, Estimate) {
+    let graphs = StepGraphs::build(recipe, batch);
+    let estimate = estimate(recipe, &graphs, device);
+    (graphs, estimate)
+}
+
+/// The first number below `n` for which `holds`, or `n`; it must hold for every number from there on.
+fn first_that(n: usize, mut holds: impl FnMut(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, n);
+    while low < high {
+        let middle = low.midpoint(high);
+        if holds(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
         }
     }
-    let fastest = fitting.iter().map(|(_, e)| seconds_per_token(e)).fold(f64::INFINITY, f64::min);
-    let chosen = fitting.iter().position(|(_, e)| seconds_per_token(e) <= fastest * AS_GOOD).unwrap_or(0);
-    fitting.swap_remove(chosen)
+    low
 }
 
 fn seconds_per_token(e: &Estimate) -> f64 {
@@ -46,10 +73,19 @@ fn seconds_per_token(e: &Estimate) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::candidates;
+    use super::{candidates, first_that};
 
     #[test]
     fn candidates_divide_the_batch() {
         assert_eq!(candidates(12), [1, 2, 3, 4, 6, 12]);
+    }
+
+    #[test]
+    fn bisection_finds_the_first() {
+        for n in 0..20 {
+            for first in 0..=n {
+                assert_eq!(first_that(n, |i| i >= first), first);
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json as object};
 
 use super::{Plan, Stage, Work};
 use crate::budget::{OpCost, ambient, operations};
-use crate::step::graph::Pass;
+use crate::step::graph::{Pass, Place};
 use crate::step::{StepGraphs, Walk};
 use crate::units::{Bytes, Flops, Seconds};
 
@@ -75,10 +75,10 @@ fn groups(plan: &Plan, graphs: &StepGraphs, walk: Walk) -> Vec<Group> {
     let depth = graphs.extents.depth;
     let mut groups: Vec<Group> = Vec::new();
     for (node, cost) in graph.nodes().zip(costs) {
-        let part = match node.place.as_str() {
-            place if place.starts_with("block ") => format!("{depth} blocks"),
-            "head" | "embedding" | "global norm" => node.place.clone(),
-            _ => "parameters".to_owned(),
+        let part = match node.place {
+            Place::Block(_) => format!("{depth} blocks"),
+            Place::Parameter(_) => "parameters".to_owned(),
+            Place::Embedding | Place::Head | Place::GlobalNorm => node.place.to_string(),
         };
         let name = if node.pass == Pass::Update { part } else { format!("{} {part}", node.pass.name()) };
         match groups.iter_mut().find(|g| g.name == name) {
@@ -157,6 +157,14 @@ fn stage_json(stage: &Stage) -> Value {
     })
 }
 
+/// A place for programs: parameters by name.
+fn place(graphs: &StepGraphs, place: Place) -> String {
+    match place {
+        Place::Parameter(id) => graphs.parameters.get(id).name.clone(),
+        _ => place.to_string(),
+    }
+}
+
 fn walk_json(plan: &Plan, graphs: &StepGraphs, walk: Walk) -> Value {
     let graph = graphs.walk(walk);
     let costs = operations(graph, &plan.device, ambient(graphs, &plan.device, walk));
@@ -166,7 +174,7 @@ fn walk_json(plan: &Plan, graphs: &StepGraphs, walk: Walk) -> Value {
         .map(|(node, cost)| {
             object!({
                 "operation": node.op.rule().name(),
-                "place": node.place,
+                "place": place(graphs, node.place),
                 "pass": node.pass.name(),
                 "inputs": node.inputs.iter().map(|id| id.0).collect::<Vec<_>>(),
                 "outputs": node.outputs.iter().map(|id| id.0).collect::<Vec<_>>(),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::graph::{Node, Pass, StepGraph};
+use super::graph::{Node, Pass, Place, StepGraph};
 use super::op::{Add, MatMul, MatMulAccumulate, Op};
 use super::tensor::{TensorId, TensorType};
 
@@ -16,21 +16,21 @@ pub struct Differentiator<'a> {
     graph: &'a mut StepGraph,
     gradients: BTreeMap<TensorId, TensorId>,
     constants: Vec<TensorId>,
-    place: String,
+    place: Place,
 }
 
 impl<'a> Differentiator<'a> {
     /// Starts with the gradients that are already there (those accumulated by earlier micro-steps); tensors in `constants`
     /// get no gradient.
     pub fn new(graph: &'a mut StepGraph, gradients: BTreeMap<TensorId, TensorId>, constants: Vec<TensorId>) -> Self {
-        Self { graph, gradients, constants, place: String::new() }
+        Self { graph, gradients, constants, place: Place::Head }
     }
 
     /// Adds the gradients of all operations so far and returns the gradient of each tensor.
     pub fn run(mut self) -> BTreeMap<TensorId, TensorId> {
         let forward: Vec<Node> = self.graph.nodes().cloned().collect();
         for node in forward.iter().rev() {
-            self.place.clone_from(&node.place);
+            self.place = node.place;
             node.op.rule().differentiate(node, &mut self);
         }
         self.gradients
@@ -48,7 +48,7 @@ impl<'a> Differentiator<'a> {
 
     /// Adds an operation of the backward pass.
     pub fn emit(&mut self, op: impl Into<Op>, inputs: &[TensorId]) -> Vec<TensorId> {
-        self.graph.push(op, inputs, Pass::Backward, &self.place)
+        self.graph.push(op, inputs, Pass::Backward, self.place)
     }
 
     /// Adds a tensor to the gradient of another.

@@ -1,10 +1,12 @@
 //! The step graph: operations as nodes, tensors as edges, in the order of execution.
 
+use std::fmt;
+
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 use super::op::{Op, Signature};
-use super::tensor::{Role, Tensor, TensorId, TensorType};
+use super::tensor::{ParameterId, Role, Tensor, TensorId, TensorType};
 
 /// Which pass of the step an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -28,6 +30,33 @@ impl Pass {
     }
 }
 
+/// Where in the model an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Place {
+    /// From tokens to the first block.
+    Embedding,
+    /// A block, counted from 0.
+    Block(u64),
+    /// From the last block to the loss.
+    Head,
+    /// The norm of the whole gradient.
+    GlobalNorm,
+    /// A parameter.
+    Parameter(ParameterId),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedding => f.write_str("embedding"),
+            Self::Block(i) => write!(f, "block {i}"),
+            Self::Head => f.write_str("head"),
+            Self::GlobalNorm => f.write_str("global norm"),
+            Self::Parameter(id) => write!(f, "parameter {}", id.0),
+        }
+    }
+}
+
 /// An operation with its operands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -39,8 +68,8 @@ pub struct Node {
     pub outputs: Vec<TensorId>,
     /// Which pass it belongs to.
     pub pass: Pass,
-    /// Where in the model, for people: `block 3`.
-    pub place: String,
+    /// Where in the model.
+    pub place: Place,
 }
 
 /// One walk through the model: a micro-step, an update or an evaluation.
@@ -57,8 +86,8 @@ pub struct StepGraph {
 
 impl StepGraph {
     /// Adds a tensor that no operation makes.
-    pub fn source(&mut self, name: impl Into<String>, ty: TensorType, role: Role) -> TensorId {
-        self.tensor(Tensor { name: name.into(), ty, role }, None)
+    pub fn source(&mut self, ty: TensorType, role: Role) -> TensorId {
+        self.tensor(Tensor { ty, role }, None)
     }
 
     fn tensor(&mut self, tensor: Tensor, producer: Option<NodeIndex>) -> TensorId {
@@ -68,22 +97,19 @@ impl StepGraph {
     }
 
     /// Adds an operation at the end and gives its outputs, which are activations until [`StepGraph::set_role`] says otherwise.
-    pub fn push(&mut self, op: impl Into<Op>, inputs: &[TensorId], pass: Pass, place: &str) -> Vec<TensorId> {
+    pub fn push(&mut self, op: impl Into<Op>, inputs: &[TensorId], pass: Pass, place: Place) -> Vec<TensorId> {
         let op = op.into();
-        let types: Vec<TensorType> = inputs.iter().map(|id| self.ty(*id).clone()).collect();
+        let types: Vec<TensorType> = inputs.iter().map(|id| *self.ty(*id)).collect();
         let made = op.rule().outputs(&types);
-        let name = format!("{place} · {}", op.rule().name());
-        let node = Node { op, inputs: inputs.to_vec(), outputs: Vec::new(), pass, place: place.to_owned() };
+        let node = Node { op, inputs: inputs.to_vec(), outputs: Vec::new(), pass, place };
         let index = self.graph.add_node(node);
         for input in inputs {
             if let Some(producer) = self.producers[input.0 as usize] {
                 self.graph.add_edge(producer, index, *input);
             }
         }
-        let outputs: Vec<TensorId> = made
-            .into_iter()
-            .map(|ty| self.tensor(Tensor { name: name.clone(), ty, role: Role::Activation }, Some(index)))
-            .collect();
+        let outputs: Vec<TensorId> =
+            made.into_iter().map(|ty| self.tensor(Tensor { ty, role: Role::Activation }, Some(index))).collect();
         self.graph[index].outputs.clone_from(&outputs);
         outputs
     }
@@ -125,7 +151,7 @@ impl StepGraph {
 
     /// The operations in the order of execution.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
-        self.graph.node_weights().collect::<Vec<_>>().into_iter()
+        (0..self.graph.node_count()).map(|i| &self.graph[NodeIndex::new(i)])
     }
 
     /// Operation `i` in the order of execution.
@@ -135,7 +161,7 @@ impl StepGraph {
 
     /// Types of a node's operands.
     pub fn types(&self, node: &Node) -> (Vec<TensorType>, Vec<TensorType>) {
-        let types = |ids: &[TensorId]| ids.iter().map(|id| self.ty(*id).clone()).collect();
+        let types = |ids: &[TensorId]| ids.iter().map(|id| *self.ty(*id)).collect();
         (types(&node.inputs), types(&node.outputs))
     }
 

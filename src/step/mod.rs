@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use self::differentiate::Differentiator;
-use self::graph::{Pass, StepGraph};
+use self::graph::{Pass, Place, StepGraph};
 use self::op::{
     AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, SelectRows, SumSquares,
 };
@@ -168,13 +168,11 @@ fn micro_step(parameters: &Parameters, e: &Extents, walk: Walk) -> StepGraph {
 }
 
 fn weights(graph: &mut StepGraph, parameters: &Parameters) -> Vec<TensorId> {
-    parameters.iter().map(|(id, p)| graph.source(p.name.clone(), TensorType::f32(&p.shape), Role::Weight(id))).collect()
+    parameters.iter().map(|(id, p)| graph.source(TensorType::f32(&p.shape), Role::Weight(id))).collect()
 }
 
 fn gradients(graph: &mut StepGraph, parameters: &Parameters, weights: &[TensorId]) -> BTreeMap<TensorId, TensorId> {
-    let source = |(id, p): (ParameterId, &parameter::Parameter)| {
-        graph.source(format!("{} · gradient", p.name), TensorType::f32(&p.shape), Role::Gradient(id))
-    };
+    let source = |(id, p): (ParameterId, &parameter::Parameter)| graph.source(TensorType::f32(&p.shape), Role::Gradient(id));
     weights.iter().copied().zip(parameters.iter().map(source)).collect()
 }
 
@@ -190,20 +188,20 @@ impl Model<'_> {
         self.weights[id.0 as usize]
     }
 
-    fn input(&mut self, input: Input, name: &str, ty: TensorType) -> TensorId {
-        self.graph.source(name, ty, Role::Input(input))
+    fn input(&mut self, input: Input, ty: TensorType) -> TensorId {
+        self.graph.source(ty, Role::Input(input))
     }
 
-    fn push(&mut self, op: impl Into<op::Op>, inputs: &[TensorId], place: &str) -> TensorId {
+    fn push(&mut self, op: impl Into<op::Op>, inputs: &[TensorId], place: Place) -> TensorId {
         self.graph.push(op, inputs, Pass::Forward, place)[0]
     }
 
-    fn norm(&mut self, x: TensorId, (gain, bias): (ParameterId, ParameterId), place: &str) -> TensorId {
+    fn norm(&mut self, x: TensorId, (gain, bias): (ParameterId, ParameterId), place: Place) -> TensorId {
         let (gain, bias) = (self.weight(gain), self.weight(bias));
         self.push(LayerNorm { eps: self.e.eps }, &[x, gain, bias], place)
     }
 
-    fn linear(&mut self, x: TensorId, weight: ParameterId, place: &str) -> TensorId {
+    fn linear(&mut self, x: TensorId, weight: ParameterId, place: Place) -> TensorId {
         let weight = self.weight(weight);
         self.push(MatMul::PLAIN, &[x, weight], place)
     }
@@ -211,28 +209,28 @@ impl Model<'_> {
     /// Adds the forward pass; gives the loss, the loss of each row and the tensors that get no gradient.
     fn forward(&mut self, p: &Parameters) -> (TensorId, TensorId, Vec<TensorId>) {
         let e = *self.e;
-        let tokens = self.input(Input::Tokens, "tokens", TensorType::i32(&[e.rows()]));
-        let rows = self.input(Input::Rows, "rows", TensorType::i32(&[e.predicted]));
-        let labels = self.input(Input::Labels, "labels", TensorType::i32(&[e.predicted]));
-        let weights = self.input(Input::Weights, "loss weights", TensorType::f32(&[e.predicted]));
-        let table = self.graph.source("position table", TensorType::f32(&[e.sequence, e.width]), Role::PositionTable);
+        let tokens = self.input(Input::Tokens, TensorType::i32(&[e.rows()]));
+        let rows = self.input(Input::Rows, TensorType::i32(&[e.predicted]));
+        let labels = self.input(Input::Labels, TensorType::i32(&[e.predicted]));
+        let weights = self.input(Input::Weights, TensorType::f32(&[e.predicted]));
+        let table = self.graph.source(TensorType::f32(&[e.sequence, e.width]), Role::PositionTable);
 
         let (words, scale) = (self.weight(p.words), self.weight(p.position_scale));
-        let x = self.push(Embedding, &[words, tokens], "embedding");
-        let x = self.push(AddPosition, &[x, table, scale], "embedding");
-        let mut x = self.norm(x, p.embedding_norm, "embedding");
+        let x = self.push(Embedding, &[words, tokens], Place::Embedding);
+        let x = self.push(AddPosition, &[x, table, scale], Place::Embedding);
+        let mut x = self.norm(x, p.embedding_norm, Place::Embedding);
         for (i, block) in p.blocks.iter().enumerate() {
-            x = self.block(x, block, &format!("block {i}"));
+            x = self.block(x, block, Place::Block(i as u64));
         }
-        let x = self.norm(x, p.final_norm, "head");
-        let x = if e.predicted == e.rows() { x } else { self.push(SelectRows, &[x, rows], "head") };
-        let logits = self.push(MatMul::TRANSPOSE_B, &[x, words], "head");
-        let made = self.graph.push(CrossEntropy, &[logits, labels, weights], Pass::Forward, "head");
+        let x = self.norm(x, p.final_norm, Place::Head);
+        let x = if e.predicted == e.rows() { x } else { self.push(SelectRows, &[x, rows], Place::Head) };
+        let logits = self.push(MatMul::TRANSPOSE_B, &[x, words], Place::Head);
+        let made = self.graph.push(CrossEntropy, &[logits, labels, weights], Pass::Forward, Place::Head);
         (made[0], made[2], vec![tokens, rows, labels, weights, table])
     }
 
     /// x + attention(norm(x)), then the same with the feed-forward half.
-    fn block(&mut self, x: TensorId, b: &Block, place: &str) -> TensorId {
+    fn block(&mut self, x: TensorId, b: &Block, place: Place) -> TensorId {
         let attention = Attention { heads: self.e.heads, sequence: self.e.sequence };
         let h = self.norm(x, b.attention_norm, place);
         let [q, k, v] = [b.query, b.key, b.value].map(|w| self.linear(h, w, place));
@@ -254,23 +252,22 @@ fn update(parameters: &Parameters, optimizer: &Optimizer) -> StepGraph {
     let mut graph = StepGraph::default();
     let weights = weights(&mut graph, parameters);
     let gradients: Vec<TensorId> = gradients(&mut graph, parameters, &weights).into_values().collect();
-    let mut moment = |name: &str, role: fn(ParameterId) -> Role| -> Vec<TensorId> {
-        let make = |(id, p): (ParameterId, &parameter::Parameter)| {
-            graph.source(format!("{} · {name}", p.name), TensorType::f32(&p.shape), role(id))
-        };
+    let mut moment = |role: fn(ParameterId) -> Role| -> Vec<TensorId> {
+        let make = |(id, p): (ParameterId, &parameter::Parameter)| graph.source(TensorType::f32(&p.shape), role(id));
         parameters.iter().map(make).collect()
     };
-    let (first, second) = (moment("first moment", Role::FirstMoment), moment("second moment", Role::SecondMoment));
-    let sums: Vec<TensorId> = gradients.iter().map(|g| graph.push(SumSquares, &[*g], Pass::Update, "global norm")[0]).collect();
-    let factor = graph.push(ClipFactor { max: *clip }, &sums, Pass::Update, "global norm")[0];
+    let (first, second) = (moment(Role::FirstMoment), moment(Role::SecondMoment));
+    let sums: Vec<TensorId> =
+        gradients.iter().map(|g| graph.push(SumSquares, &[*g], Pass::Update, Place::GlobalNorm)[0]).collect();
+    let factor = graph.push(ClipFactor { max: *clip }, &sums, Pass::Update, Place::GlobalNorm)[0];
     graph.keep(factor);
     for (i, (id, p)) in parameters.iter().enumerate() {
         let weight_decay = if p.decays { *weight_decay } else { 0.0 };
         let op = AdamW { betas: (betas.0, betas.1), eps: *eps, weight_decay };
-        let made = graph.push(op, &[weights[i], gradients[i], first[i], second[i], factor], Pass::Update, &p.name);
-        for (id, role) in made.into_iter().zip([Role::Weight(id), Role::FirstMoment(id), Role::SecondMoment(id)]) {
-            graph.set_role(id, role);
-            graph.keep(id);
+        let made = graph.push(op, &[weights[i], gradients[i], first[i], second[i], factor], Pass::Update, Place::Parameter(id));
+        for (made, role) in made.into_iter().zip([Role::Weight(id), Role::FirstMoment(id), Role::SecondMoment(id)]) {
+            graph.set_role(made, role);
+            graph.keep(made);
         }
     }
     graph
@@ -296,7 +293,7 @@ mod tests {
             assert_eq!(kept.len(), graphs.parameters.iter().count());
             for id in kept {
                 let Role::Gradient(parameter) = graph.get(*id).role else { continue };
-                assert_eq!(graph.ty(*id).shape, graphs.parameters.get(parameter).shape);
+                assert_eq!(graph.ty(*id).shape.to_vec(), graphs.parameters.get(parameter).shape);
             }
         }
     }

@@ -1,5 +1,8 @@
 //! Tensors of the step graph: shape, type and what they are for. No data.
 
+use std::fmt;
+use std::ops::Deref;
+
 use serde::{Deserialize, Serialize};
 
 use crate::units::Bytes;
@@ -30,11 +33,63 @@ impl DType {
     }
 }
 
+/// Extents, slowest first, at most four. Held in place: a graph has thousands of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "Vec<u64>", try_from = "Vec<u64>")]
+pub struct Shape {
+    extents: [u64; Self::MAX_RANK],
+    rank: u8,
+}
+
+impl Shape {
+    /// Most extents that a shape can have.
+    pub const MAX_RANK: usize = 4;
+
+    /// A shape of these extents; those beyond [`Shape::MAX_RANK`] are left out, and no operation makes any.
+    pub fn new(extents: &[u64]) -> Self {
+        let rank = extents.len().min(Self::MAX_RANK);
+        let mut all = [1; Self::MAX_RANK];
+        all[..rank].copy_from_slice(&extents[..rank]);
+        Self { extents: all, rank: rank as u8 }
+    }
+}
+
+impl Deref for Shape {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        &self.extents[..usize::from(self.rank)]
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl From<Shape> for Vec<u64> {
+    fn from(shape: Shape) -> Self {
+        shape.to_vec()
+    }
+}
+
+impl TryFrom<Vec<u64>> for Shape {
+    type Error = String;
+
+    fn try_from(extents: Vec<u64>) -> Result<Self, String> {
+        if extents.len() > Self::MAX_RANK {
+            return Err(format!("a shape has at most {} extents", Self::MAX_RANK));
+        }
+        Ok(Self::new(&extents))
+    }
+}
+
 /// Shape and type.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TensorType {
-    /// Extents, slowest first; always row-major without gaps.
-    pub shape: Vec<u64>,
+    /// Extents; the elements are always row-major without gaps.
+    pub shape: Shape,
     /// Type of the elements.
     pub dtype: DType,
 }
@@ -42,17 +97,17 @@ pub struct TensorType {
 impl TensorType {
     /// An f32 tensor.
     pub fn f32(shape: &[u64]) -> Self {
-        Self { shape: shape.to_vec(), dtype: DType::F32 }
+        Self { shape: Shape::new(shape), dtype: DType::F32 }
     }
 
     /// An i32 tensor.
     pub fn i32(shape: &[u64]) -> Self {
-        Self { shape: shape.to_vec(), dtype: DType::I32 }
+        Self { shape: Shape::new(shape), dtype: DType::I32 }
     }
 
     /// Number of elements.
     pub fn elements(&self) -> u64 {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |n: u64, extent| n.saturating_mul(*extent))
     }
 
     /// Size in memory.
@@ -151,10 +206,8 @@ impl Part {
 }
 
 /// A tensor of the graph.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tensor {
-    /// For people: `block 3 · probabilities`.
-    pub name: String,
     /// Shape and element type.
     pub ty: TensorType,
     /// What it is for.

@@ -10,7 +10,7 @@ use crate::exec::value::{Value, float_tensor};
 use crate::exec::walk::{Form, Walker};
 use crate::rng::{Purpose, Stream};
 use crate::step::differentiate::Differentiator;
-use crate::step::graph::{Pass, StepGraph};
+use crate::step::graph::{Pass, Place, StepGraph};
 use crate::step::op::{
     AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, MatMulAccumulate, Op,
     SelectRows, Signature, SumSquares,
@@ -71,13 +71,10 @@ fn difference(a: &[f32], b: &[f32]) -> f64 {
 /// The operation and its gradients as a graph; the role `Gradient` is the gradient from above.
 fn graph(op: &Op, given: &[Given]) -> (StepGraph, Vec<TensorId>) {
     let mut graph = StepGraph::default();
-    let operands: Vec<TensorId> = given
-        .iter()
-        .enumerate()
-        .map(|(i, g)| graph.source(format!("operand {i}"), g.ty(), Role::Weight(ParameterId(i as u32))))
-        .collect();
-    let output = graph.push(op.clone(), &operands, Pass::Forward, "test")[0];
-    let above = graph.source("above", graph.ty(output).clone(), Role::Gradient(ParameterId(0)));
+    let operands: Vec<TensorId> =
+        given.iter().enumerate().map(|(i, g)| graph.source(g.ty(), Role::Weight(ParameterId(i as u32)))).collect();
+    let output = graph.push(op.clone(), &operands, Pass::Forward, Place::Head)[0];
+    let above = graph.source(*graph.ty(output), Role::Gradient(ParameterId(0)));
     let constants = operands.iter().zip(given).filter(|(_, g)| !matches!(g, Given::Normal(_))).map(|(id, _)| *id).collect();
     let gradients = Differentiator::new(&mut graph, BTreeMap::from([(output, above)]), constants).run();
     let made: Vec<TensorId> = operands.iter().filter_map(|id| gradients.get(id).copied()).collect();
@@ -153,8 +150,8 @@ fn forms_agree(op: impl Into<Op>, given: &[Given]) {
     let wanted = plain(&op, given, operands, &device);
     let mut graph = StepGraph::default();
     let ids: Vec<TensorId> =
-        given.iter().enumerate().map(|(i, g)| graph.source("", g.ty(), Role::Weight(ParameterId(i as u32)))).collect();
-    let outputs = graph.push(op.clone(), &ids, Pass::Update, "test");
+        given.iter().enumerate().map(|(i, g)| graph.source(g.ty(), Role::Weight(ParameterId(i as u32)))).collect();
+    let outputs = graph.push(op.clone(), &ids, Pass::Update, Place::Head);
     for id in &outputs {
         graph.keep(*id);
     }
@@ -206,8 +203,8 @@ fn gelu_glu_over_more_than_one_piece() {
 fn addition_of_two_tensors_and_of_a_tensor_to_itself() {
     agrees(Add, &[normal(&[10, 3]), normal(&[10, 3])]);
     let mut graph = StepGraph::default();
-    let x = graph.source("x", TensorType::f32(&[3]), Role::Weight(ParameterId(0)));
-    let sum = graph.push(Add, &[x, x], Pass::Forward, "test")[0];
+    let x = graph.source(TensorType::f32(&[3]), Role::Weight(ParameterId(0)));
+    let sum = graph.push(Add, &[x, x], Pass::Forward, Place::Head)[0];
     graph.keep(sum);
     for form in [Form::Host, Form::Plain] {
         let device = Device::flex();
@@ -247,8 +244,8 @@ fn clipping() {
     for max in [None, Some(0.5), Some(1e9)] {
         let squares = |x: f32| Value::float(vec![x], &Device::flex());
         let mut graph = StepGraph::default();
-        let ids = [0, 1].map(|i| graph.source("", TensorType::f32(&[1]), Role::Weight(ParameterId(i))));
-        let made = graph.push(ClipFactor { max }, &ids, Pass::Update, "test")[0];
+        let ids = [0, 1].map(|i| graph.source(TensorType::f32(&[1]), Role::Weight(ParameterId(i))));
+        let made = graph.push(ClipFactor { max }, &ids, Pass::Update, Place::Head)[0];
         graph.keep(made);
         for form in [Form::Host, Form::Plain] {
             let source = |role, _: &TensorType| {
@@ -276,9 +273,9 @@ fn adamw_in_both_forms_equals_the_formula() {
     let ids: Vec<TensorId> = given
         .iter()
         .enumerate()
-        .map(|(i, x)| graph.source("", TensorType::f32(&[x.len() as u64]), Role::Weight(ParameterId(i as u32))))
+        .map(|(i, x)| graph.source(TensorType::f32(&[x.len() as u64]), Role::Weight(ParameterId(i as u32))))
         .collect();
-    for id in graph.push(op, &ids, Pass::Update, "test") {
+    for id in graph.push(op, &ids, Pass::Update, Place::Head) {
         graph.keep(id);
     }
     for form in [Form::Host, Form::Plain] {

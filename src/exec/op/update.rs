@@ -19,8 +19,8 @@ impl Run for SumSquares {
     /// Rows are summed first, so that no single sum is longer than the longest extent: on the devices whose order of
     /// summation depends on the length alone, that fixes the order.
     fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
-        let (rows, columns) = match x.types.inputs[0].shape.as_slice() {
-            [r, c] => (*r as usize, *c as usize),
+        let (rows, columns) = match *x.types.inputs[0].shape {
+            [r, c] => (r as usize, c as usize),
             _ => (1, x.types.inputs[0].elements() as usize),
         };
         let g: Tensor<2> = x.flat(0).reshape([rows, columns]);

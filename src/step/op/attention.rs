@@ -44,7 +44,7 @@ impl Rule for Attention {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0].clone(), self.probabilities(&inputs[0])]
+        vec![inputs[0], self.probabilities(&inputs[0])]
     }
 
     fn flops(&self, types: Signature<'_>) -> Flops {
@@ -81,7 +81,7 @@ impl Rule for AttentionGradient {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[1].clone(), inputs[2].clone(), inputs[3].clone()]
+        vec![inputs[1], inputs[2], inputs[3]]
     }
 
     fn flops(&self, types: Signature<'_>) -> Flops {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Backend, Rule, Signature};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
-use crate::step::tensor::TensorType;
+use crate::step::tensor::{Shape, TensorType};
 use crate::units::Bytes;
 
 /// (table `[V, D]`, ids `[T]`) → `[T, D]`.
@@ -34,7 +34,7 @@ impl Rule for Embedding {
         let (table, ids) = (node.inputs[0], node.inputs[1]);
         let Some(dy) = backward.gradient(node.outputs[0]) else { return };
         let sum = backward.gradient(table).unwrap_or_else(|| {
-            let shape = backward.ty(table).shape.clone();
+            let shape = backward.ty(table).shape;
             backward.emit(Zeros { shape }, &[])[0]
         });
         let sum = backward.emit(EmbeddingGradient, &[sum, dy, ids])[0];
@@ -52,7 +52,7 @@ impl Rule for EmbeddingGradient {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0].clone()]
+        vec![inputs[0]]
     }
 
     fn moved(&self, types: Signature<'_>, _backend: Backend) -> Bytes {
@@ -76,7 +76,7 @@ impl Rule for EmbeddingGradient {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Zeros {
     /// Shape of the result.
-    pub shape: Vec<u64>,
+    pub shape: Shape,
 }
 
 impl Rule for Zeros {

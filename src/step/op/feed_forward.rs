@@ -18,7 +18,7 @@ impl Rule for GeluGlu {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0].clone()]
+        vec![inputs[0]]
     }
 
     fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
@@ -46,7 +46,7 @@ impl Rule for GeluGluGradient {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[1].clone(), inputs[2].clone()]
+        vec![inputs[1], inputs[2]]
     }
 
     fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {

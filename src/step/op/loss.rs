@@ -22,7 +22,7 @@ impl Rule for CrossEntropy {
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
         let rows = TensorType::f32(&[inputs[0].dim(0)]);
-        vec![TensorType::f32(&[1]), rows.clone(), rows]
+        vec![TensorType::f32(&[1]), rows, rows]
     }
 
     fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
@@ -50,7 +50,7 @@ impl Rule for CrossEntropyGradient {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0].clone()]
+        vec![inputs[0]]
     }
 
     fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {

@@ -97,7 +97,7 @@ impl Rule for MatMulAccumulate {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0].clone()]
+        vec![inputs[0]]
     }
 
     fn flops(&self, types: Signature<'_>) -> Flops {

@@ -22,7 +22,7 @@ impl Rule for LayerNorm {
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
         let rows = TensorType::f32(&[inputs[0].dim(0)]);
-        vec![inputs[0].clone(), rows.clone(), rows]
+        vec![inputs[0], rows, rows]
     }
 
     /// As plain operations: the centred rows, their squares, and the scaled rows.
@@ -59,7 +59,7 @@ impl Rule for LayerNormGradient {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0].clone(), inputs[4].clone(), inputs[4].clone()]
+        vec![inputs[0], inputs[4], inputs[4]]
     }
 
     /// On the host, partial sums for the gain and the bias, one pair for every [`NORM_ROWS`] rows.

@@ -18,7 +18,7 @@ impl Rule for AddPosition {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0].clone()]
+        vec![inputs[0]]
     }
 
     /// As plain operations the scaled table and a sum are made.

@@ -18,7 +18,7 @@ impl Rule for Add {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0].clone()]
+        vec![inputs[0]]
     }
 
     fn workspace(&self, _types: Signature<'_>, _backend: Backend) -> Bytes {

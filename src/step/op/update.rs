@@ -72,7 +72,7 @@ impl Rule for AdamW {
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0].clone(), inputs[2].clone(), inputs[3].clone()]
+        vec![inputs[0], inputs[2], inputs[3]]
     }
 
     fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
