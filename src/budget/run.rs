@@ -39,9 +39,9 @@ pub struct RunEstimate {
     pub overhead: Seconds,
     /// Which limit is reached first.
     pub binds: Limit,
-    /// How many evaluations.
+    /// How many evaluations on the clock, the last included; one more is made before it starts.
     pub evaluations: u64,
-    /// How many checkpoints.
+    /// How many checkpoints on the clock, the last included; one more is written before it starts.
     pub checkpoints: u64,
     /// The stages of the batch ramp.
     pub stages: Vec<Stage>,
@@ -130,24 +130,24 @@ fn note(run: &mut RunEstimate, step: Step, count: u64, until: Ratio) {
     }
 }
 
-/// Time that the run's clock spends on evaluation and saving, and how often both happen; one of each, before the first
-/// step, is not on the clock.
+/// Time that the run's clock spends on evaluation and saving, and how often both happen on it.
 fn overhead(recipe: &Recipe, e: &Estimate, run: &RunEstimate) -> (Seconds, u64, u64) {
-    let evaluations = occasions(recipe.evaluation.every, run).max(1);
-    let checkpoints = occasions(recipe.checkpoint.every, run).max(1);
+    let evaluations = occasions(recipe.evaluation.every, run);
+    let checkpoints = occasions(recipe.checkpoint.every, run);
     let walks = recipe.evaluation.sequences.div_ceil(e.micro_batch);
     let evaluation = e.walk(Walk::Evaluate).time * walks as f64 * evaluations as f64;
     let saving = checkpoint_time(e.checkpoint) * checkpoints as f64;
-    (evaluation + saving, evaluations + 1, checkpoints + 1)
+    (evaluation + saving, evaluations, checkpoints)
 }
 
-/// How often an interval comes round in a run.
+/// How often an interval comes round in a run, the end of the run included.
 fn occasions(interval: Interval, run: &RunEstimate) -> u64 {
-    match interval {
-        Interval::Share(share) => (1.0 / share.0 + 1e-9).floor() as u64,
-        Interval::Time(every) => (run.seconds.0 / every.0).floor() as u64,
-        Interval::Steps(steps) => run.steps / steps,
-    }
+    let times = match interval {
+        Interval::Share(share) => 1.0 / share.0,
+        Interval::Time(every) => run.seconds.0 / every.0,
+        Interval::Steps(steps) => run.steps as f64 / steps as f64,
+    };
+    ((times - 1e-9).ceil() as u64).max(1)
 }
 
 #[cfg(test)]

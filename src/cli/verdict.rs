@@ -83,8 +83,7 @@ fn run(costed: &Costed) -> Vec<String> {
         run.seconds,
         limit(run.binds)
     )];
-    let (evaluations, checkpoints) = (run.evaluations - 1, run.checkpoints - 1);
-    lines.push(format!("{} of it for {evaluations} evaluations and {checkpoints} checkpoints", run.overhead));
+    lines.push(format!("{} of it for {} evaluations and {} checkpoints", run.overhead, run.evaluations, run.checkpoints));
     lines
 }
 
@@ -95,12 +94,17 @@ fn limit(limit: Limit) -> String {
 fn sources(costed: &Costed) -> Vec<String> {
     let d = &costed.device;
     vec![
-        format!("limit {}: {}", costed.estimate.limit, costed.estimate.limit_source),
-        format!("peak {}: {}", d.peak.value, d.peak.source),
+        format!("limit {}: {}", costed.estimate.limit, brief(&costed.estimate.limit_source)),
+        format!("peak {}: {}", d.peak.value, brief(&d.peak.source)),
         format!("of it {}: {}", Ratio(d.efficiency.value), d.efficiency.source),
-        format!("bandwidth {}: {}", d.bandwidth.value, d.bandwidth.source),
+        format!("bandwidth {}: {}", d.bandwidth.value, brief(&d.bandwidth.source)),
         format!("process {}: {}", d.overhead.value, d.overhead.source),
     ]
+}
+
+/// A source without the pages that it was checked against; JSON has those too.
+fn brief(source: &str) -> &str {
+    source.split(", checked against").next().unwrap_or(source)
 }
 
 /// Everything as JSON.

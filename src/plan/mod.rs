@@ -47,7 +47,7 @@ pub struct Plan {
 pub struct Stage {
     /// What is done.
     pub work: Work,
-    /// How long it takes in all; not known for the preparation of text, which is not part of the budget.
+    /// How long it takes on the run's clock; none before the clock starts.
     pub time: Option<Seconds>,
     /// Model FLOPs.
     pub flops: Flops,
@@ -194,15 +194,15 @@ fn stages(recipe: &Recipe, e: &Estimate) -> DiGraph<Stage, ()> {
         graph.add_edge(from, to, ());
     }
 
-    let first = graph.add_node(evaluation(recipe, e, 1));
-    graph.add_edge(shards, first, ());
-    let mut last = first;
+    // Before the clock starts: so both are known to work, and it is known how long they take.
+    let before = hang(&mut graph, shards, Stage { time: None, ..evaluation(recipe, e, 1) });
+    let mut last = hang(&mut graph, before, Stage { time: None, ..checkpoint(recipe, e, 1) });
     for phase in phases(recipe, e) {
         let node = graph.add_node(phase);
         graph.add_edge(last, node, ());
         last = node;
     }
-    hang(&mut graph, last, evaluation(recipe, e, e.run.evaluations.saturating_sub(2)));
+    hang(&mut graph, last, evaluation(recipe, e, e.run.evaluations.saturating_sub(1)));
     hang(&mut graph, last, checkpoint(recipe, e, e.run.checkpoints.saturating_sub(1)));
     let end = hang(&mut graph, last, evaluation(recipe, e, 1));
     hang(&mut graph, end, checkpoint(recipe, e, 1));

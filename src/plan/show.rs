@@ -115,9 +115,7 @@ fn title(work: &Work) -> String {
 
 fn costs(stage: &Stage) -> String {
     let mut parts = Vec::new();
-    if let Some(time) = stage.time {
-        parts.push(time.to_string());
-    }
+    parts.push(stage.time.map_or("before the clock starts".to_owned(), |time| time.to_string()));
     if stage.flops > Flops::ZERO {
         parts.push(stage.flops.to_string());
     }
@@ -125,7 +123,7 @@ fn costs(stage: &Stage) -> String {
         parts.push(format!("{steps:.0} steps"));
         parts.push(format!("{} tokens", stage.tokens));
     }
-    if parts.is_empty() { "before the clock starts".to_owned() } else { parts.join(" · ") }
+    parts.join(" · ")
 }
 
 /// The plan as JSON: stages and edges, and the costs of each walk.
