@@ -125,10 +125,10 @@ pub fn json(compilation: &Compilation) -> Value {
         "accumulation": e.accumulation,
         "memory": memory_json(e),
         "tokens": big(u128::from(e.run.tokens.0)),
-        "steps": e.run.steps,
+        "steps": big(u128::from(e.run.steps)),
         "seconds": e.run.seconds.0,
         "run": {
-            "micro_steps": e.run.micro_steps,
+            "micro_steps": big(u128::from(e.run.micro_steps)),
             "flops": big(e.run.flops.0),
             "binds": e.run.binds.name(),
             "evaluations": e.run.evaluations,
@@ -141,15 +141,18 @@ pub fn json(compilation: &Compilation) -> Value {
 }
 
 fn memory_json(e: &Estimate) -> Value {
-    let parts: serde_json::Map<String, Value> =
-        Part::ALL.into_iter().zip(&e.peak.parts).map(|(part, (_, bytes))| (part.name().to_owned(), json!(bytes.0))).collect();
+    let parts: serde_json::Map<String, Value> = Part::ALL
+        .into_iter()
+        .zip(&e.peak.parts)
+        .map(|(part, (_, bytes))| (part.name().to_owned(), big(u128::from(bytes.0))))
+        .collect();
     json!({
-        "peak_bytes": e.peak.bytes.0,
-        "limit_bytes": e.limit.0,
+        "peak_bytes": big(u128::from(e.peak.bytes.0)),
+        "limit_bytes": big(u128::from(e.limit.0)),
         "limit_source": e.limit_source,
         "parts": parts,
         "peak_at": {"walk": e.peak.walk.map(Walk::name), "index": e.peak.index, "operation": e.peak.operation},
-        "checkpoint_bytes": e.checkpoint.0,
+        "checkpoint_bytes": big(u128::from(e.checkpoint.0)),
     })
 }
 

@@ -1,8 +1,8 @@
 //! The executor: walks the plan's step graphs on burn, and runs nothing else.
 //!
-//! On the CPU, operations run as fused kernels on the tensors' own memory ([`walk::Form::Host`]) around burn's matrix
-//! products; elsewhere as chains of burn's tensor operations ([`walk::Form::Plain`]). burn's autodiff is not used here; it is
-//! what the tests hold every gradient against.
+//! On the CPU, operations run as fused kernels on the tensors' own memory ([`walk::Form::Host`]), elsewhere as chains of
+//! burn's tensor operations ([`walk::Form::Plain`]). burn's autodiff is not used here; it is what the tests hold every
+//! gradient against.
 //!
 //! Invariant: nothing here knows the recipe's text; what a step takes from the clock is one number, its progress, which
 //! is recorded.

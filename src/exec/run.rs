@@ -189,9 +189,13 @@ struct Done {
     next: Next,
 }
 
-/// Whether to go on.
+/// What became of a step.
 enum Flow {
-    On,
+    /// It was done.
+    Done,
+    /// The time was over before all of its micro-steps were done; they were dropped.
+    OutOfTime,
+    /// The user asked to stop; what was done of it was dropped.
     Interrupted,
 }
 
@@ -220,7 +224,12 @@ impl<'a> Session<'a> {
         let spec = mask_spec(plan);
         let metrics = job.directory.file(files::METRICS);
         let journal = Journal::open(&metrics).map_err(disk(&metrics))?;
-        let rates = Rates { evaluation: position.evaluation_time, saving: position.saving_time, ..Rates::default() };
+        let rates = Rates {
+            micro_step: position.micro_step_time,
+            update: position.update_time,
+            evaluation: position.evaluation_time,
+            saving: position.saving_time,
+        };
         Ok(Self {
             job,
             watch,
@@ -241,10 +250,11 @@ impl<'a> Session<'a> {
     fn train(&mut self) -> Result<Outcome, Error> {
         self.open()?;
         while let Some(next) = self.next_step() {
-            if let Flow::Interrupted = self.step(next)? {
-                return self.interrupted();
+            match self.step(next)? {
+                Flow::Done => self.occasions()?,
+                Flow::OutOfTime => break,
+                Flow::Interrupted => return self.interrupted(),
             }
-            self.occasions()?;
         }
         self.finish()
     }
@@ -297,6 +307,9 @@ impl<'a> Session<'a> {
 
     /// Progress now; it never goes back, although the time kept for the end is estimated anew after each evaluation.
     fn progress(&self) -> f64 {
+        if let Pace::Replay { .. } = self.job.pace {
+            return self.position.progress;
+        }
         self.job.plan.recipe.budget.progress(&self.spent(), &self.prices()).max(self.position.progress)
     }
 
@@ -324,14 +337,17 @@ impl<'a> Session<'a> {
         let number = self.position.step + 1;
         let mut loss = 0.0;
         for k in 0..next.accumulation {
-            if self.watch.interrupted() {
+            let stop =
+                if self.watch.interrupted() { Some(Flow::Interrupted) } else { self.out_of_time().then_some(Flow::OutOfTime) };
+            if let Some(flow) = stop {
                 self.trainer.forget_gradients();
-                return Ok(Flow::Interrupted);
+                return Ok(flow);
             }
             let micro = Instant::now();
             let feed = self.feed(self.position.micro_steps + k, next.accumulation);
             loss += self.trainer.micro_step(&feed, k == 0)?;
             self.rates.saw_micro_step(micro.elapsed().as_secs_f64());
+            self.position.micro_step_time = self.rates.micro_step;
             self.show("training", next, k + 1);
         }
         finite("the loss", number, loss)?;
@@ -339,6 +355,7 @@ impl<'a> Session<'a> {
         let norm = self.trainer.update(Scalars { rate: next.rate, step: number })?;
         finite("the gradient's norm", number, norm)?;
         self.rates.saw_update(update.elapsed().as_secs_f64());
+        self.position.update_time = self.rates.update;
         self.training += began.elapsed().as_secs_f64();
         self.position.step = number;
         self.position.micro_steps += next.accumulation;
@@ -348,7 +365,16 @@ impl<'a> Session<'a> {
         let (tokens, elapsed) = (self.tokens(), self.position.elapsed);
         let Next { progress, accumulation, rate } = next;
         self.record(&Event::Step { step: number, progress, accumulation, rate, loss, norm, tokens, elapsed })?;
-        Ok(Flow::On)
+        Ok(Flow::Done)
+    }
+
+    /// Whether one more micro-step and the update would not end in time, the margins of the reserve used up. Steps are only
+    /// begun where they should end in time, so this happens where the machine has become slower, or where nothing was known
+    /// of its speed; and a model that is saved in time is worth more than the step.
+    fn out_of_time(&self) -> bool {
+        let Some(deadline) = self.job.plan.recipe.budget.time.filter(|_| self.job.pace == Pace::Budget) else { return false };
+        let Rates { micro_step, update, evaluation, saving } = self.rates;
+        self.clock.elapsed() + micro_step + update + evaluation + saving > deadline.0
     }
 
     /// A micro-batch whose loss weights make the step's gradient the mean over its micro-steps' means.

@@ -21,6 +21,10 @@ pub struct Position {
     pub progress: f64,
     /// Evaluations that were due so far.
     pub evaluations: u64,
+    /// A micro-step as it was last, seconds.
+    pub micro_step_time: f64,
+    /// An update as it was last, seconds.
+    pub update_time: f64,
     /// Longest evaluation so far, seconds.
     pub evaluation_time: f64,
     /// Longest saving so far, seconds.
