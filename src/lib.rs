@@ -43,7 +43,8 @@
 //!
 //! - *One description*: no second definition of the model; the model in `tests/oracle.rs` is the exception, on purpose.
 //! - *Exact*: parameters and FLOPs equal those of the official code of the paper (`tests/check.rs`); planned memory is compared
-//!   with the real heap after every single operation (`tests/memory.rs`).
+//!   with the real heap after every single operation (`tests/memory.rs`); what a card would be asked to do is recorded and has
+//!   the plan's FLOPs (`tests/capture.rs`).
 //! - *Honest*: every number of a [`device::Device`] carries its source.
 //! - *Bit-exact*: draws come from [`rng`], keyed by seed, purpose, step and position; every sum has a fixed grouping; progress is
 //!   the only thing that a step takes from the clock, and the journal keeps it to the last bit.

@@ -71,6 +71,7 @@ impl fmt::Display for Bytes {
             1024..0x10_0000 => format!("{:.1} KiB", bytes / 1024.0),
             0x10_0000..0x4000_0000 => format!("{:.1} MiB", bytes / 1024f64.powi(2)),
             0x4000_0000..0x100_0000_0000 => format!("{:.2} GiB", bytes / 1024f64.powi(3)),
+            u64::MAX => "more than 16 EiB".to_owned(),
             _ => format!("{:.2} TiB", bytes / 1024f64.powi(4)),
         };
         f.pad(&text)

@@ -84,6 +84,42 @@ fn a_diagnostic_in_json_has_its_place() {
 }
 
 #[test]
+fn a_place_in_a_very_wide_line_is_named_instead_of_drawn() {
+    let place = common::Place::with(&format!("/*{}*/ Recipe(rate: \"25\")", "x".repeat(70_000)));
+    let output = place.run(&["check"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("see recipe.ron:1:70013"), "{said}");
+}
+
+#[test]
+fn programs_get_one_object_from_every_verb_also_where_the_recipe_is_broken() {
+    for (recipe, code) in [("Recipe(", 2), ("Plan(", 2)] {
+        let place = common::Place::with(recipe);
+        for verb in ["check", "plan", "schedule"] {
+            let output = place.run(&[verb, "--format", "json"]);
+            let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert!(output.status.code() == Some(code) && object["diagnostics"].is_array(), "{verb}: {object}");
+        }
+    }
+}
+
+#[test]
+fn a_budget_that_buys_no_step_is_infeasible_and_one_beyond_this_world_is_answered() {
+    for budget in ["Budget(tokens: 1)", "Budget(flops: 1 FLOP)", "Budget(time: 1ms)"] {
+        let (code, verdict) = json(&["check", "recipes/quickstart.ron", "--set", &format!("budget={budget}")]);
+        assert_eq!((code, &verdict["feasible"]), (1, &false.into()), "{budget}: {verdict}");
+    }
+    let (code, _) = json(&[
+        "check",
+        "recipes/quickstart.ron",
+        "--set",
+        "budget=Budget(steps: 1000000000000000, tokens: 1000000000000000000)",
+    ]);
+    assert_eq!(code, 0);
+    assert_eq!(json(&["check", "recipes/quickstart.ron", "--set", "budget.time=1e20d"]).0, 2);
+}
+
+#[test]
 fn a_recipe_that_is_not_there_is_wrong_usage_in_json_too() {
     let (code, verdict) = json(&["check", "nowhere.ron"]);
     assert_eq!((code, &verdict["feasible"]), (2, &false.into()));

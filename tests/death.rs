@@ -69,6 +69,41 @@ fn a_run_against_the_clock_is_replayed_to_the_bit_after_a_death() {
     assert_eq!(weights(&run), weights(&place.runs()[1]));
 }
 
+/// Tokens that were made from other text mean other words: a run does not go on with them.
+#[test]
+fn a_run_is_not_resumed_with_other_text() {
+    let recipe = small("steps: 100000", "").replace("Synthetic(4000)", "Text(\"*.txt\")").replace("vocab: 512", "vocab: 64");
+    let place = Place::with(&recipe);
+    let text = "the quick brown fox jumps over the lazy dog while seven wizards box with five jugs of liquor\n\n";
+    std::fs::write(place.path().join("a.txt"), text.repeat(300)).unwrap();
+    let mut child = place.spawn(&["run"]);
+    while place.runs().first().is_none_or(|run| !run.join("metrics.jsonl").is_file() || events(run, "step").is_empty()) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(kill_after(&mut child, Duration::from_millis(50)));
+    std::fs::write(place.path().join("b.txt"), text.repeat(10)).unwrap();
+    let run = place.runs().remove(0);
+    for mode in ["--resume", "--replay"] {
+        let output = place.run(&["run", mode, run.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains("is not what this run was begun with"), "{mode}: {said}");
+    }
+}
+
+#[test]
+fn a_record_with_a_gap_is_not_replayed() {
+    let place = Place::with(&small("steps: 3", ""));
+    place.succeed(&["run"]);
+    let metrics = place.runs()[0].join("metrics.jsonl");
+    let text = std::fs::read_to_string(&metrics).unwrap();
+    let kept: Vec<&str> =
+        text.lines().filter(|line| !line.contains("\"step\":2,\"progress\"") || line.contains("evaluation")).collect();
+    std::fs::write(&metrics, kept.join("\n")).unwrap();
+    let output = place.run(&["run", "--replay", place.runs()[0].to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("lacks step 2"), "{said}");
+}
+
 /// Asks a process to stop as Ctrl-C does.
 fn interrupt(child: &std::process::Child) {
     let status = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -24,7 +24,7 @@ use crate::step::{StepGraphs, Walk};
 use crate::units::{Bytes, Flops, Seconds};
 
 /// Sustained rate of writing a checkpoint, assumed: an ordinary disk with the file system's syncs.
-const DISK_BYTES_PER_SECOND: f64 = 2.5e8;
+pub const DISK_BYTES_PER_SECOND: f64 = 2.5e8;
 
 /// What each thread keeps from its first matrix product on: `gemm`'s slab of 512 by 512 elements, and room for the lists
 /// that a step is made of.

@@ -47,12 +47,15 @@ pub struct RunEstimate {
     pub stages: Vec<Stage>,
 }
 
+/// Where counting steps ends: a budget that buys more is not one for this world.
+const MOST_STEPS: u64 = 1 << 60;
+
 /// Walks through the run, stretch by stretch. Evaluations and checkpoints take their time from a time budget, so the run is
 /// walked twice: once to know how often they happen, once with their time taken off.
 pub fn estimate(recipe: &Recipe, e: &Estimate) -> RunEstimate {
-    let (ending, ..) = overhead(recipe, e, &RunEstimate::default());
+    let (ending, ..) = occasional(recipe, e, &RunEstimate::default());
     let once = walk(recipe, e, ending);
-    let (overhead, evaluations, checkpoints) = overhead(recipe, e, &once);
+    let (overhead, evaluations, checkpoints) = occasional(recipe, e, &once);
     let mut run = walk(recipe, e, overhead);
     run.seconds += overhead;
     RunEstimate { overhead, evaluations, checkpoints, ..run }
@@ -73,7 +76,7 @@ fn walk(recipe: &Recipe, e: &Estimate, not_for_steps: Seconds) -> RunEstimate {
         let progress = recipe.budget.progress(&spent, &prices);
         let wanted = recipe.batch.accumulation(Ratio(progress), e.micro_batch);
         let accumulation = wanted.min(recipe.budget.affordable(&spent, &prices));
-        if progress >= 1.0 || accumulation == 0 {
+        if progress >= 1.0 || accumulation == 0 || spent.steps > MOST_STEPS {
             break;
         }
         let until = if accumulation < wanted { Ratio(progress) } else { recipe.batch.stage_end(accumulation, e.micro_batch) };
@@ -106,8 +109,8 @@ fn step_time(e: &Estimate, accumulation: u64) -> f64 {
 fn after(spent: Spent, step: Step, count: u64) -> Spent {
     Spent {
         seconds: spent.seconds + step.seconds * count as f64,
-        steps: spent.steps + count,
-        micro_steps: spent.micro_steps + step.accumulation * count,
+        steps: spent.steps.saturating_add(count),
+        micro_steps: spent.micro_steps.saturating_add(step.accumulation.saturating_mul(count)),
     }
 }
 
@@ -117,7 +120,7 @@ fn alike(recipe: &Recipe, prices: &Prices, spent: &Spent, step: Step, until: Rat
     let now: Vec<(Limit, f64)> = recipe.budget.shares(spent, prices).collect();
     let then = recipe.budget.shares(&after(*spent, step, 1), prices);
     let counts = now.iter().zip(then).map(|((_, now), (_, then))| (until.0 - now) / (then - now) - 1.0);
-    counts.fold(1e15, f64::min).max(1.0) as u64
+    counts.fold(MOST_STEPS as f64, f64::min).max(1.0) as u64
 }
 
 fn note(run: &mut RunEstimate, step: Step, count: u64, until: Ratio) {
@@ -131,7 +134,7 @@ fn note(run: &mut RunEstimate, step: Step, count: u64, until: Ratio) {
 }
 
 /// Time that the run's clock spends on evaluation and saving, and how often both happen on it.
-fn overhead(recipe: &Recipe, e: &Estimate, run: &RunEstimate) -> (Seconds, u64, u64) {
+fn occasional(recipe: &Recipe, e: &Estimate, run: &RunEstimate) -> (Seconds, u64, u64) {
     let evaluations = occasions(recipe.evaluation.every, run);
     let checkpoints = occasions(recipe.checkpoint.every, run);
     let walks = recipe.evaluation.sequences.div_ceil(e.micro_batch);

@@ -5,8 +5,9 @@ use crate::device::Device;
 use crate::diag::Diagnostic;
 use crate::recipe::decode::{MicroBatch, Places};
 use crate::recipe::settings::Recipe;
-use crate::step::StepGraphs;
+use crate::recipe::spending::Limit;
 use crate::step::tensor::Part;
+use crate::step::{StepGraphs, Walk};
 use crate::units::Seconds;
 
 /// A recipe with its graphs and its estimate on a device.
@@ -58,7 +59,7 @@ fn at(recipe: &Recipe, device: &Device, batch: u64) -> (StepGraphs, Estimate) {
 /// # Errors
 /// One diagnostic for each reason why the recipe cannot be run as it stands.
 pub fn judge(costed: Costed, places: &Places) -> Result<Feasible, Box<(Costed, Vec<Diagnostic>)>> {
-    let reasons: Vec<Diagnostic> = [out_of_memory(&costed, places), no_time(&costed, places)].into_iter().flatten().collect();
+    let reasons: Vec<Diagnostic> = [out_of_memory(&costed, places), no_step(&costed, places)].into_iter().flatten().collect();
     if reasons.is_empty() { Ok(Feasible(costed)) } else { Err(Box::new((costed, reasons))) }
 }
 
@@ -93,19 +94,39 @@ fn smaller_micro_batch(costed: &Costed) -> Option<Estimate> {
     below.map(|batch| at(&costed.recipe, &costed.device, batch).1).find(Estimate::fits)
 }
 
+/// Time of a step at the full batch.
 fn step_time(e: &Estimate) -> Seconds {
-    e.run.stages.last().map_or(Seconds::ZERO, |stage| stage.step_time)
+    e.walk(Walk::First).time + e.walk(Walk::Further).time * (e.accumulation - 1) as f64 + e.walk(Walk::Update).time
 }
 
-fn no_time(costed: &Costed, places: &Places) -> Option<Diagnostic> {
+/// Time of the first step, and of the shortest: one micro-step and an update.
+fn shortest_step(e: &Estimate) -> Seconds {
+    e.walk(Walk::First).time + e.walk(Walk::Update).time
+}
+
+/// A budget that does not buy a single step would end with an untrained model.
+fn no_step(costed: &Costed, places: &Places) -> Option<Diagnostic> {
     let e = &costed.estimate;
-    let time = costed.recipe.budget.time?;
     if e.run.steps > 0 {
         return None;
     }
+    let micro = format!("a micro-step reads {} tokens and takes {}", e.micro_tokens, e.micro_step_flops());
+    let budget = &costed.recipe.budget;
+    let buys_none = |limit: Limit| match limit {
+        Limit::Tokens => budget.tokens.is_some_and(|n| n < e.micro_tokens),
+        Limit::Flops => budget.flops.is_some_and(|n| n < e.micro_step_flops()),
+        Limit::Time | Limit::Steps => false,
+    };
+    for (limit, field) in [(Limit::Tokens, "budget.tokens"), (Limit::Flops, "budget.flops")] {
+        if buys_none(limit) {
+            let diagnostic = Diagnostic::error("no-step", places.of(field), "the budget does not buy a single step").here(micro);
+            return Some(diagnostic.help(format!("allow more `{}`, or make `micro_batch` smaller", limit.name())));
+        }
+    }
+    let least = (e.run.overhead + shortest_step(e)) * 1.1;
     Some(
         Diagnostic::error("no-time", places.of("budget.time"), "the time is over before the first step is done")
-            .here(format!("{time} for a step of {} and {} of evaluation and saving", step_time(e), e.run.overhead))
-            .help(format!("allow at least {}", Seconds((e.run.overhead + step_time(e)).0 * 1.1))),
+            .here(format!("{} for the shortest step, {} for evaluation and saving", shortest_step(e), e.run.overhead))
+            .help(format!("allow at least {least}, or evaluate and save less")),
     )
 }

@@ -105,10 +105,10 @@ pub struct Run {
     #[arg(long)]
     pub dry: bool,
     /// Goes on with the run in this directory from its newest checkpoint
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["dry", "replay", "set"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["recipe", "dry", "replay", "set", "runs"])]
     pub resume: Option<PathBuf>,
     /// Does the run in this directory over again, step by step as it was recorded, and compares
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["dry", "set"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["recipe", "dry", "set"])]
     pub replay: Option<PathBuf>,
     /// Where runs are recorded
     #[arg(long, value_name = "DIRECTORY", default_value = "runs")]

@@ -1,9 +1,7 @@
 //! `cramplan check`
 
-use serde_json::json;
-
 use super::arguments::{Check, Format};
-use super::{Exit, complain, print, print_json, render, say, verdict, world};
+use super::{Exit, print, print_json, render, verdict, world};
 use crate::pipeline::{Compilation, Verdict};
 
 /// Compiles a recipe and prints the verdict.
@@ -11,16 +9,7 @@ pub fn check(options: &Check) -> Exit {
     let compilation = match world::compile_choice(&options.choice, world::machine()) {
         Ok(compilation) => compilation,
         Err(unreadable) => {
-            let (message, help) = unreadable.message();
-            if options.format == Format::Json {
-                let diagnostic = json!({"code": "unreadable", "severity": "error", "message": message, "help": help,
-                    "file": unreadable.path, "start": 0, "end": 0, "line": 1, "column": 1});
-                print_json(&json!({"recipe": null, "feasible": false, "diagnostics": [diagnostic]}));
-            } else {
-                complain(&message);
-                say(&format!("help: {help}"));
-            }
-            return Exit::Invalid;
+            return unreadable.refuse(options.format == Format::Json);
         }
     };
     match options.format {

@@ -13,7 +13,7 @@ pub fn devices(options: &Devices) -> Exit {
     let mut all = vec![world::machine()];
     all.extend(catalog());
     match options.format {
-        Format::Json => print_json(&json!(all)),
+        Format::Json => print_json(&json!({"devices": all})),
         Format::Text => print(&table(&all)),
     }
     Exit::Success

@@ -27,7 +27,8 @@ pub fn init(options: &Init) -> Exit {
         }
         Err(error) => {
             complain(&format!("`{}` cannot be written: {error}", path.display()));
-            Exit::Failed
+            say("help: name a file in a directory that is there and that you may write to");
+            Exit::Invalid
         }
     }
 }

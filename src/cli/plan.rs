@@ -1,7 +1,7 @@
 //! `cramplan plan`
 
 use super::arguments::{Plan as Options, PlanFormat};
-use super::{Exit, check, complain, print, print_json, render, say, world};
+use super::{Exit, check, print, print_json, render, say, verdict, world};
 use crate::ledger::write_durably;
 use crate::pipeline::Verdict;
 use crate::plan::{self, Plan};
@@ -11,20 +11,24 @@ pub fn plan(options: &Options) -> Exit {
     let compilation = match world::compile_choice(&options.choice, world::machine()) {
         Ok(compilation) => compilation,
         Err(unreadable) => {
-            let (message, help) = unreadable.message();
-            complain(&message);
-            say(&format!("help: {help}"));
-            return Exit::Invalid;
+            return unreadable.refuse(options.format == PlanFormat::Json);
         }
     };
     render::show(&compilation.diagnostics, &compilation.sources);
     let exit = check::exit(&compilation);
-    let Some(Verdict::Feasible(feasible)) = compilation.verdict else { return exit };
+    let broken = verdict::json(&compilation);
+    let Some(Verdict::Feasible(feasible)) = compilation.verdict else {
+        if options.format == PlanFormat::Json {
+            print_json(&broken);
+        }
+        return exit;
+    };
     let plan = plan::lower(*feasible, &world::base(&options.choice.recipe));
     if let Some(path) = &options.out {
         if let Err(error) = write_durably(path, plan.save().as_bytes()) {
-            complain(&format!("`{}` cannot be written: {error}", path.display()));
-            return Exit::Failed;
+            super::complain(&format!("`{}` cannot be written: {error}", path.display()));
+            say("help: name a file in a directory that is there and that you may write to");
+            return Exit::Invalid;
         }
         say(&format!("saved to `{0}`; run it with `cramplan run {0}`", path.display()));
     }

@@ -7,7 +7,7 @@ use std::io::IsTerminal as _;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 use serde_json::{Value, json};
 
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{Diagnostic, Label, Severity};
 use crate::source::{Sources, Span};
 
 /// A diagnostic as miette wants it: one text, and the labels in it.
@@ -63,7 +63,8 @@ impl<'a> Report<'a> {
                 help: diagnostic.help.clone(),
             };
         };
-        let (here, elsewhere): (Vec<_>, Vec<_>) = diagnostic.labels.iter().partition(|l| l.span.source == id);
+        let drawable = |l: &&Label| l.span.source == id && !in_wide_line(l.span, &source.text);
+        let (here, elsewhere): (Vec<_>, Vec<_>) = diagnostic.labels.iter().partition(drawable);
         let labels = here.iter().map(|l| labeled(l.span, &l.text, &source.text)).collect();
         let mut help = diagnostic.help.clone().unwrap_or_default();
         for label in elsewhere {
@@ -75,6 +76,18 @@ impl<'a> Report<'a> {
         let help = (!help.is_empty()).then_some(help);
         Self { diagnostic, src: NamedSource::new(source.name.as_str(), source.text.to_string()), labels, help }
     }
+}
+
+/// Columns that a line may have to be drawn; miette cannot count beyond 65 535, and nobody would look there.
+const WIDEST: usize = 1000;
+
+/// Whether a place, or a line next to it, is too wide to be drawn.
+fn in_wide_line(span: Span, text: &str) -> bool {
+    let (start, end) = ((span.start as usize).min(text.len()), (span.end as usize).min(text.len()));
+    let before = text.as_bytes()[..start].rsplit(|b| *b == b'\n').take(2);
+    let after = text.as_bytes()[end..].split(|b| *b == b'\n').take(2);
+    let inside = text.as_bytes()[start..end].split(|b| *b == b'\n');
+    before.chain(after).chain(inside).any(|line| line.len() > WIDEST)
 }
 
 /// A label; one of no width is made one character wide, before the end of the text, since miette drops it otherwise.

@@ -15,7 +15,9 @@ use crate::exec::dry::{DryRun, dry_run};
 use crate::exec::host::memory::keep_big_buffers;
 use crate::exec::run::{Failure, Job, Pace, Start, Watch, run as train};
 use crate::exec::walk::Form;
-use crate::ledger::{Compared, Event, Journal, Outcome, Reason, Recorded, RunDirectory, files, recorded_steps, write_durably};
+use crate::ledger::{
+    Compared, Event, Journal, Outcome, Reason, Recorded, RunDirectory, files, gap, recorded_steps, write_durably,
+};
 use crate::pipeline::Verdict;
 use crate::plan::{self, Plan};
 use crate::recipe::decode::Places;
@@ -53,6 +55,7 @@ fn dispatch(options: &Run, host: Host) -> Outcomes<Exit> {
     }
     let Source { plan, text, origin } = source(options, &hardware)?;
     fits_hardware(&plan, &hardware)?;
+    warn_of_memory(&plan);
     let mut screen = Screen::new(host);
     let prepared = prepared(&plan, options, origin.as_ref(), &mut screen)?;
     if options.dry {
@@ -133,7 +136,7 @@ struct Origin {
 
 fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
     let text = std::fs::read_to_string(&options.recipe).unwrap_or_default();
-    if text.trim_start().starts_with("Plan(") {
+    if world::is_plan(&text) {
         if !options.set.is_empty() {
             return stop(Exit::Invalid, "a saved plan is run as it is", "give `--set` to `cramplan plan` instead");
         }
@@ -178,6 +181,15 @@ fn fits_hardware(plan: &Plan, hardware: &Hardware) -> Outcomes<()> {
     stop(Exit::Invalid, &message, "choose with `--device`, or plan again for this machine")
 }
 
+/// The plan is held against the memory of the machine; what other programs hold of it now can only be warned of.
+fn warn_of_memory(plan: &Plan) {
+    let needed = plan.estimate.peak.bytes;
+    let on_cpu = matches!(plan.device.kind, DeviceKind::Cpu { .. });
+    if let Some(free) = world::available_memory().filter(|free| on_cpu && *free < needed) {
+        say(&format!("warning: the plan takes up to {needed}, and only {free} are free now: the system may kill the run"));
+    }
+}
+
 fn prepared(plan: &Plan, options: &Run, origin: Option<&Origin>, screen: &mut Screen) -> Outcomes<Prepared> {
     let mut report = |p: Progress| {
         let share = p.done as f64 / p.total.max(1) as f64;
@@ -216,8 +228,10 @@ fn bad_text(error: &DataError, origin: Option<&Origin>) -> Outcomes<Prepared> {
     };
     let Some(Origin { sources, places }) = origin else { return stop(Exit::Invalid, &error.to_string(), "") };
     let text = error.to_string();
-    let (message, help) = text.split_once(": ").unwrap_or((&text, "name other text"));
-    render::show(&[Diagnostic::error("bad-text", places.of(field), message).here("this text").help(help)], sources);
+    // The way out stands after the last colon; a path may have colons before it.
+    let (message, help) = text.rsplit_once(": ").unwrap_or((&text, "name other text"));
+    let here = if field == "data.sources" { "this text" } else { "more than the text gives" };
+    render::show(&[Diagnostic::error("bad-text", places.of(field), message).here(here).help(help)], sources);
     Err(Stop(Exit::Invalid))
 }
 
@@ -256,6 +270,7 @@ fn go(
         plan,
         directory,
         shards: &prepared.shards,
+        corpus: &prepared.manifest.key,
         language: prepared.manifest.synthetic,
         device: hardware.device.clone(),
         form: hardware.form,
@@ -276,6 +291,16 @@ fn go(
     }
 }
 
+/// Refuses to go on with other tokens than those that the record was made with.
+fn same_corpus(events: &[Event], prepared: &Prepared) -> Outcomes<()> {
+    let recorded = events.iter().find_map(|e| if let Event::Start { corpus, .. } = e { Some(corpus) } else { None });
+    if recorded.is_none_or(|key| *key == prepared.manifest.key) {
+        return Ok(());
+    }
+    let message = "the text, or how it is prepared, is not what this run was begun with: its tokens would mean something else";
+    stop(Exit::Invalid, message, "put the files back as they were, or begin a new run with `cramplan run`")
+}
+
 fn report(outcome: &Outcome, path: &Path) -> Exit {
     if outcome.reason == Reason::Interrupted {
         say(&format!("stopped and saved after {} steps", outcome.steps.observed.unwrap_or(0.0)));
@@ -289,7 +314,8 @@ fn report(outcome: &Outcome, path: &Path) -> Exit {
 fn summary(o: &Outcome, path: &Path) -> String {
     let seconds = |c: Compared| format!("planned {}, took {}", Seconds(c.planned), Seconds(c.observed.unwrap_or(f64::NAN)));
     let count = |c: Compared| format!("planned {}, did {}", Tokens(c.planned as u64), Tokens(c.observed.unwrap_or(0.0) as u64));
-    let mut references = vec![format!("unigram {:.3}", o.unigram_loss)];
+    let nat = |loss: Option<f64>| loss.map_or("none".to_owned(), |loss| format!("{loss:.3}"));
+    let mut references = vec![format!("unigram {}", nat(o.unigram_loss))];
     if let (Some(bigram), Some(best)) = (o.bigram_loss, o.best_loss) {
         references.push(format!("bigram {bigram:.3}"));
         references.push(format!("best reachable {best:.3}"));
@@ -297,7 +323,7 @@ fn summary(o: &Outcome, path: &Path) -> String {
     let deadline = o.deadline.map_or(String::new(), |t| format!(" (deadline {})", Seconds(t)));
     [
         format!("finished: {}\n", path.display()),
-        format!("  loss      {:.3} nat on `<mask>` of the held-back text; {}", o.mask_loss, references.join(" · ")),
+        format!("  loss      {} nat on `<mask>` of the held-back text; {}", nat(o.mask_loss), references.join(" · ")),
         format!("  time      {}{deadline}", seconds(o.seconds)),
         format!("  steps     {}", count(o.steps)),
         format!("  tokens    {}; {} a second in training", count(o.tokens), Tokens(o.tokens_per_second as u64)),
@@ -319,7 +345,7 @@ fn bytes(c: Compared) -> String {
 fn explain(failure: &Failure, plan: &Plan, path: &Path) {
     complain(&format!("the run failed after {} steps: {}", failure.step, failure.error));
     match &failure.error {
-        Error::OutOfMemory { .. } => {
+        Error::OutOfMemory { .. } | Error::DeviceMemory { .. } => {
             let e = &plan.estimate;
             say(&format!("the plan had promised at most {} of {} ({})", e.peak.bytes, e.limit, e.limit_source));
             hint(&format!("try `--set micro_batch={}`, or close what else uses the memory", (e.micro_batch / 2).max(1)));
@@ -330,7 +356,10 @@ fn explain(failure: &Failure, plan: &Plan, path: &Path) {
     match &failure.checkpoint {
         Some(checkpoint) => {
             say(&format!("the last good checkpoint is `{}`", checkpoint.display()));
-            hint(&format!("`cramplan run --resume {}` goes on from it", path.display()));
+            // A loss that is no number would be met again: what helps there is another recipe, not going on.
+            if !matches!(failure.error, Error::NotFinite { .. }) {
+                hint(&format!("`cramplan run --resume {}` goes on from it", path.display()));
+            }
         }
         None => say("nothing was trained yet, so nothing is lost"),
     }
@@ -338,12 +367,17 @@ fn explain(failure: &Failure, plan: &Plan, path: &Path) {
 
 /// Opens a run's directory with its plan.
 fn open(path: &Path) -> Outcomes<(RunDirectory, Plan)> {
-    let directory = match RunDirectory::open(path) {
-        Ok(directory) if directory.file(files::PLAN).is_file() => directory,
-        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+    let opened = if path.join(files::PLAN).is_file() { Some(RunDirectory::open(path)) } else { None };
+    let directory = match opened {
+        Some(Ok(directory)) => directory,
+        Some(Err(e)) if e.kind() == std::io::ErrorKind::WouldBlock => {
             return stop(Exit::Invalid, &format!("another process works in `{}`", path.display()), "wait for it, or stop it");
         }
-        _ => {
+        Some(Err(e)) => {
+            let message = format!("the run `{}` cannot be opened: {e}", path.display());
+            return stop(Exit::Invalid, &message, "check that you may write there");
+        }
+        None => {
             return stop(
                 Exit::Invalid,
                 &format!("`{}` is not the directory of a run", path.display()),
@@ -359,80 +393,102 @@ fn open(path: &Path) -> Outcomes<(RunDirectory, Plan)> {
 fn resume(options: &Run, path: &Path, hardware: &Hardware, host: Host) -> Outcomes<Exit> {
     let (directory, plan) = open(path)?;
     fits_hardware(&plan, hardware)?;
-    if let Some(outcome) = finished(&directory) {
+    if let Some(outcome) = finished(directory.path()) {
         say("this run is finished; there is nothing to resume");
         return Ok(report(&outcome, path));
     }
-    let events = Journal::read(&directory.file(files::METRICS)).unwrap_or_default();
-    let start = match directory.checkpoints().newest() {
-        Ok(Some((checkpoint, position))) => {
-            say(&format!("resuming after step {} from `{}`", position.step, checkpoint.display()));
-            Start::Checkpoint(checkpoint, position)
-        }
-        Ok(None) => {
+    let metrics = directory.file(files::METRICS);
+    let events = if metrics.exists() { read_journal(&metrics)? } else { Vec::new() };
+    let start = match directory.checkpoints().all() {
+        Ok(checkpoints) if checkpoints.is_empty() => {
             say("no checkpoint was written yet; beginning anew");
             Start::Fresh
         }
+        Ok(checkpoints) => Start::Checkpoint(checkpoints),
         Err(e) => {
             return stop(Exit::Failed, &format!("the checkpoints cannot be read: {e}"), "check the directory's permissions");
         }
     };
     let replayed = events.iter().find_map(|e| if let Event::Start { replay_of, .. } = e { replay_of.clone() } else { None });
-    let pace = match replayed {
-        Some(of) => Pace::Replay { steps: record_of(Path::new(&of))?, of },
-        None => Pace::Budget,
-    };
     let mut screen = Screen::new(host);
     let prepared = prepared(&plan, options, None, &mut screen)?;
-    go(&plan, &directory, &prepared, hardware, (start, pace), &mut screen).map(|(exit, _)| exit)
+    same_corpus(&events, &prepared)?;
+    let Some(of) = replayed else {
+        return go(&plan, &directory, &prepared, hardware, (start, Pace::Budget), &mut screen).map(|(exit, _)| exit);
+    };
+    let original = Original::read(Path::new(&of))?;
+    let pace = Pace::Replay { of, steps: original.steps.clone() };
+    let (exit, outcome) = go(&plan, &directory, &prepared, hardware, (start, pace), &mut screen)?;
+    if exit == Exit::Success { compare(&original, &directory, &outcome) } else { Ok(exit) }
 }
 
-fn finished(directory: &RunDirectory) -> Option<Outcome> {
-    let text = std::fs::read(directory.file(files::OUTCOME)).ok()?;
+fn finished(run: &Path) -> Option<Outcome> {
+    let text = std::fs::read(run.join(files::OUTCOME)).ok()?;
     serde_json::from_slice(&text).ok().filter(|o: &Outcome| o.reason == Reason::Finished)
 }
 
-fn record_of(path: &Path) -> Outcomes<Vec<Recorded>> {
-    let metrics = path.join(files::METRICS);
-    match Journal::read(&metrics) {
-        Ok(events) => Ok(recorded_steps(&events)),
-        Err(e) => {
-            stop(Exit::Invalid, &format!("`{}` cannot be read: {e}", metrics.display()), "it must be the directory of a run")
+fn read_journal(metrics: &Path) -> Outcomes<Vec<Event>> {
+    let unreadable =
+        |e| stop(Exit::Invalid, &format!("`{}` cannot be read: {e}", metrics.display()), "it must be the record of a run");
+    Journal::read(metrics).or_else(unreadable)
+}
+
+/// A run that is done over again.
+struct Original {
+    events: Vec<Event>,
+    steps: Vec<Recorded>,
+    outcome: Option<Outcome>,
+}
+
+impl Original {
+    fn read(path: &Path) -> Outcomes<Self> {
+        let metrics = path.join(files::METRICS);
+        let events = read_journal(&metrics)?;
+        let steps = recorded_steps(&events);
+        if steps.is_empty() {
+            return stop(
+                Exit::Invalid,
+                &format!("`{}` has no steps to replay", path.display()),
+                "name a run that has begun to train",
+            );
         }
+        if let Some(step) = gap(&steps) {
+            let message = format!("`{}` lacks step {step}, so what came after it cannot be replayed", metrics.display());
+            return stop(Exit::Invalid, &message, "the record must be as the run wrote it");
+        }
+        Ok(Self { events, steps, outcome: finished(path) })
     }
 }
 
 fn replay(options: &Run, path: &Path, hardware: &Hardware, host: Host) -> Outcomes<Exit> {
-    let steps = record_of(path)?;
-    if steps.is_empty() {
-        return stop(Exit::Invalid, &format!("`{}` has no steps to replay", path.display()), "");
-    }
+    let original = Original::read(path)?;
     let plan_path = path.join(files::PLAN);
     let plan = load_plan(&plan_path, &std::fs::read_to_string(&plan_path).unwrap_or_default())?;
     fits_hardware(&plan, hardware)?;
-    let original = std::fs::read(path.join(files::OUTCOME)).ok().and_then(|text| serde_json::from_slice::<Outcome>(&text).ok());
     let mut screen = Screen::new(host);
     let prepared = prepared(&plan, options, None, &mut screen)?;
+    same_corpus(&original.events, &prepared)?;
     let recipe = std::fs::read_to_string(path.join(files::RECIPE)).unwrap_or_default();
     let directory = directory(&options.runs, &plan, "-replay", &recipe, &prepared)?;
     let of: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let pace = Pace::Replay { of: of.display().to_string(), steps: steps.clone() };
+    let pace = Pace::Replay { of: of.display().to_string(), steps: original.steps.clone() };
     let (exit, outcome) = go(&plan, &directory, &prepared, hardware, (Start::Fresh, pace), &mut screen)?;
-    if exit != Exit::Success {
-        return Ok(exit);
-    }
-    compare(&steps, &record_of(directory.path())?, original.as_ref(), &outcome)
+    if exit == Exit::Success { compare(&original, &directory, &outcome) } else { Ok(exit) }
 }
 
 /// Says whether a replay met the same losses and, where the original was finished, the same weights.
-fn compare(old: &[Recorded], new: &[Recorded], original: Option<&Outcome>, outcome: &Outcome) -> Outcomes<Exit> {
+fn compare(original: &Original, directory: &RunDirectory, outcome: &Outcome) -> Outcomes<Exit> {
+    let new = recorded_steps(&read_journal(&directory.file(files::METRICS))?);
+    let old = &original.steps;
     let differs = |(a, b): &(&Recorded, &Recorded)| a.loss.to_bits() != b.loss.to_bits();
-    if let Some((a, b)) = old.iter().zip(new).find(differs) {
+    if let Some((a, b)) = old.iter().zip(&new).find(differs) {
         let message = format!("the replay differs from step {} on: loss {} was {}", a.step, b.loss, a.loss);
         return stop(Exit::Failed, &message, "the same program on the same device gives the same numbers; what has changed?");
     }
-    let weights = original.filter(|o| o.reason == Reason::Finished).map(|o| o.weights == outcome.weights);
-    match weights {
+    if old.len() != new.len() {
+        return stop(Exit::Failed, &format!("the replay has {} steps, the original {}", new.len(), old.len()), "");
+    }
+    match original.outcome.as_ref().map(|o| o.weights == outcome.weights) {
         Some(false) => stop(Exit::Failed, "the losses are the same, the final weights are not", ""),
         Some(true) => {
             say(&format!("the replay is identical: {} losses and the final weights, to the bit", new.len()));
@@ -449,10 +505,11 @@ fn dry(plan: &Plan, prepared: &Prepared, hardware: &Hardware, screen: &mut Scree
     let result = dry_run(plan, &prepared.shards, &hardware.device, hardware.form, screen);
     screen.close();
     match result {
-        Ok(seen) => {
+        Ok(Some(seen)) => {
             print(&dry_text(&seen, plan));
             Ok(Exit::Success)
         }
+        Ok(None) => Ok(Exit::Interrupted),
         Err(error) => {
             explain(&Failure { error, step: 0, checkpoint: None }, plan, Path::new(""));
             Err(Stop(Exit::Failed))

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::arguments::{Format, Schedule};
-use super::{Exit, complain, print, print_json, render, say, world};
+use super::{Exit, print, print_json, render, verdict, world};
 use crate::check::Costed;
 use crate::units::Ratio;
 
@@ -21,25 +21,30 @@ pub fn schedule(options: &Schedule) -> Exit {
     let compilation = match world::compile_choice(&options.choice, world::machine()) {
         Ok(compilation) => compilation,
         Err(unreadable) => {
-            let (message, help) = unreadable.message();
-            complain(&message);
-            say(&format!("help: {help}"));
-            return Exit::Invalid;
+            return unreadable.refuse(options.format == Format::Json);
         }
     };
     render::show(&compilation.diagnostics, &compilation.sources);
-    let Some(verdict) = &compilation.verdict else { return Exit::Invalid };
+    let Some(verdict) = &compilation.verdict else {
+        if options.format == Format::Json {
+            print_json(&verdict::json(&compilation));
+        }
+        return Exit::Invalid;
+    };
     let costed = verdict.costed();
     let points = points(costed, options.points);
     let micro_batch = costed.estimate.micro_batch;
     match options.format {
         Format::Text => print(&table(costed, &points)),
-        Format::Json => print_json(
-            &points
+        Format::Json => {
+            let points: Vec<_> = points
                 .iter()
                 .map(|p| json!({"progress": p.progress, "lr": p.rate, "accumulation": p.accumulation, "batch": p.accumulation * micro_batch}))
-                .collect(),
-        ),
+                .collect();
+            print_json(
+                &json!({"points": points, "diagnostics": render::json_list(&compilation.diagnostics, &compilation.sources)}),
+            );
+        }
     }
     Exit::Success
 }

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::render;
-use crate::budget::Estimate;
+use crate::budget::{DISK_BYTES_PER_SECOND, Estimate};
 use crate::check::Costed;
 use crate::pipeline::{Compilation, Verdict};
 use crate::recipe::spending::Limit;
 use crate::step::Walk;
 use crate::step::tensor::Part;
-use crate::units::{Ratio, Tokens};
+use crate::units::{ByteRate, Ratio, Tokens};
 
 /// The verdict as text.
 pub fn text(verdict: &Verdict) -> String {
@@ -99,6 +99,9 @@ fn sources(costed: &Costed) -> Vec<String> {
         format!("of it {}: {}", Ratio(d.efficiency.value), d.efficiency.source),
         format!("bandwidth {}: {}", d.bandwidth.value, brief(&d.bandwidth.source)),
         format!("process {}: {}", d.overhead.value, d.overhead.source),
+        format!("launch {} an operation: {}", d.launch.value, d.launch.source),
+        format!("saving {}: assumed, an ordinary disk with its syncs", ByteRate(DISK_BYTES_PER_SECOND)),
+        "text: not looked at; `run` reads it, and says so before it spends anything".to_owned(),
     ]
 }
 

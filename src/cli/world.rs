@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::arguments::Choice;
+use super::{Exit, complain, print_json, say};
 use crate::device::{Device, HostFacts, Sourced, cpu};
 use crate::pipeline::{Compilation, Inputs, compile};
 use crate::units::Bytes;
@@ -17,9 +20,26 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
+    /// Says so, to a person or to a program.
+    pub fn refuse(&self, as_json: bool) -> Exit {
+        let (message, help) = self.message();
+        if as_json {
+            let diagnostic = json!({"code": "unreadable", "severity": "error", "message": message, "help": help,
+                "file": self.path, "start": 0, "end": 0, "line": 1, "column": 1, "labels": []});
+            print_json(&json!({"recipe": null, "feasible": false, "diagnostics": [diagnostic]}));
+        } else {
+            complain(&message);
+            say(&format!("help: {help}"));
+        }
+        Exit::Invalid
+    }
+
     /// What is wrong, and a way out.
     pub fn message(&self) -> (String, String) {
         let path = self.path.display();
+        if self.why.kind() == std::io::ErrorKind::Unsupported {
+            return (format!("`{path}` is {}", self.why), format!("`cramplan run {path}` runs it; name the recipe here"));
+        }
         let help = if self.why.kind() == std::io::ErrorKind::NotFound && self.path == Path::new("recipe.ron") {
             "`cramplan init` writes a first recipe here; or name one: `cramplan check recipes/quickstart.ron`".to_owned()
         } else {
@@ -34,7 +54,11 @@ impl Unreadable {
 /// # Errors
 /// Where the recipe cannot be read.
 pub fn compile_choice(choice: &Choice, machine: Device) -> Result<Compilation, Unreadable> {
-    let text = read_text(&choice.recipe).map_err(|why| Unreadable { path: choice.recipe.clone(), why })?;
+    let unreadable = |why| Unreadable { path: choice.recipe.clone(), why };
+    let text = read_text(&choice.recipe).map_err(unreadable)?;
+    if is_plan(&text) {
+        return Err(unreadable(std::io::Error::new(std::io::ErrorKind::Unsupported, "a saved plan, not a recipe")));
+    }
     let mut read = |path: &str, importer: &str| {
         let target = Path::new(importer).parent().unwrap_or(Path::new("")).join(path);
         let text = read_text(&target).map_err(|e| format!("`{}` cannot be read: {e}", target.display()))?;
@@ -47,6 +71,11 @@ pub fn compile_choice(choice: &Choice, machine: Device) -> Result<Compilation, U
         machine,
         asked: choice.device.clone(),
     }))
+}
+
+/// Whether a text is a saved plan.
+pub fn is_plan(text: &str) -> bool {
+    text.trim_start().starts_with("Plan(")
 }
 
 fn read_text(path: &Path) -> std::io::Result<String> {
@@ -82,7 +111,14 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     line.split_once(':').map(|(_, value)| value.trim())
 }
 
+/// The nominal clock; where the system only tells the highest or the present one, that.
 fn clock(cpuinfo: &str) -> Option<Sourced<f64>> {
+    for name in ["base_frequency", "cpuinfo_max_freq"] {
+        let path = format!("/sys/devices/system/cpu/cpu0/cpufreq/{name}");
+        if let Some(khz) = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<f64>().ok()) {
+            return Some(Sourced::new(khz * 1e3, path));
+        }
+    }
     let mhz: f64 = field(cpuinfo, "cpu MHz")?.parse().ok()?;
     (mhz > 100.0).then(|| Sourced::new(mhz * 1e6, "/proc/cpuinfo"))
 }
@@ -111,14 +147,32 @@ fn avx2() -> bool {
 fn memory() -> Sourced<Bytes> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = field(&meminfo, "MemTotal").and_then(|v| v.trim_end_matches(" kB").trim().parse::<u64>().ok());
-    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        .into_iter()
-        .find_map(|path| Some((path, std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok()?)));
+    let group = group_files().into_iter().find_map(|path| {
+        let bytes = std::fs::read_to_string(&path).ok()?.trim().parse::<u64>().ok()?;
+        Some((path, bytes))
+    });
     match (total, group) {
         (Some(kib), Some((path, bytes))) if bytes < kib * 1024 => Sourced::new(Bytes(bytes), path),
         (Some(kib), _) => Sourced::new(Bytes(kib * 1024), "/proc/meminfo"),
         (None, _) => Sourced::new(Bytes::gib(4), "assumed: this system does not tell its memory"),
     }
+}
+
+/// Where the limit of this process's control group may stand: its own group first, then the root as a container sees it.
+fn group_files() -> Vec<String> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/")).filter(|path| !path.is_empty());
+    let own = own.map(|path| format!("/sys/fs/cgroup/{path}/memory.max"));
+    let root = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"].map(str::to_owned);
+    own.into_iter().chain(root).collect()
+}
+
+/// Memory that is free for a new program now; Linux only.
+#[cfg(feature = "exec")]
+pub fn available_memory() -> Option<Bytes> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kib: u64 = field(&meminfo, "MemAvailable")?.trim_end_matches(" kB").trim().parse().ok()?;
+    Some(Bytes(kib * 1024))
 }
 
 /// Peak of this process's resident memory since [`reset_resident_peak`]; Linux only.

@@ -183,6 +183,8 @@ pub fn prepare(spec: &CorpusSpec, cache: &Path, progress: Report) -> Result<Prep
         documents_validation: corpus.validation.documents,
         tokens_train: shards.train.tokens(),
         tokens_validation: shards.validation.tokens(),
+        sha256_train: shards::file_hash(&shards.train, spec.vocab),
+        sha256_validation: shards::file_hash(&shards.validation, spec.vocab),
         sequence: spec.sequence,
         invalid_utf8: reading.invalid_utf8,
         bytes_read: reading.bytes,

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokenizers::Tokenizer;
 
 use super::{DataError, Report, Stage, report};
@@ -12,7 +13,7 @@ use crate::units::Bytes;
 
 /// Version of the files and of everything that shapes their contents (normaliser, trainer, synthetic language);
 /// part of the key. Raise it with any change to these.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// One file that was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,10 @@ pub struct Manifest {
     pub tokens_train: u64,
     /// Tokens of the rows held back.
     pub tokens_validation: u64,
+    /// SHA-256 of the bytes of the training rows' file, hexadecimal.
+    pub sha256_train: String,
+    /// SHA-256 of the bytes of the file of the rows held back, hexadecimal.
+    pub sha256_validation: String,
     /// Tokens in a row.
     pub sequence: u64,
     /// Replacement characters made where a file was not UTF-8.
@@ -145,6 +150,16 @@ fn pack(tokens: &[u32], vocab: u64) -> Vec<u8> {
     tokens.iter().flat_map(|token| token.to_le_bytes().into_iter().take(width(vocab))).collect()
 }
 
+/// SHA-256 of some bytes, hexadecimal.
+fn hash(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// The hash of the file that rows are written to.
+pub(super) fn file_hash(rows: &Rows, vocab: u64) -> String {
+    hash(&pack(&rows.tokens, vocab))
+}
+
 /// Writes a corpus next to its place, then moves it there in one step.
 pub(super) fn store(
     directory: &Path,
@@ -220,8 +235,8 @@ pub(super) fn load(directory: &Path, key: &str) -> Result<Option<(Manifest, Shar
     if !agrees {
         return Ok(None);
     }
-    let train = rows(directory, "train.bin", manifest.tokens_train, &manifest)?;
-    let validation = rows(directory, "validation.bin", manifest.tokens_validation, &manifest)?;
+    let train = rows(directory, "train.bin", &manifest.sha256_train, &manifest)?;
+    let validation = rows(directory, "validation.bin", &manifest.sha256_validation, &manifest)?;
     Ok(train.zip(validation).map(|(train, validation)| (manifest, Shards { train, validation, unigrams })))
 }
 
@@ -230,12 +245,12 @@ fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-/// The rows of a shard file, if it has the size that the manifest says.
-fn rows(directory: &Path, name: &str, tokens: u64, manifest: &Manifest) -> Result<Option<Rows>, DataError> {
+/// The rows of a shard file, if it is the one that the manifest was written for.
+fn rows(directory: &Path, name: &str, sha256: &str, manifest: &Manifest) -> Result<Option<Rows>, DataError> {
     let path = directory.join(name);
     let width = width(manifest.vocab);
     let Ok(bytes) = fs::read(&path) else { return Ok(None) };
-    if bytes.len() as u64 != tokens * width as u64 || tokens == 0 {
+    if bytes.is_empty() || hash(&bytes) != sha256 {
         return Ok(None);
     }
     let token = |bytes: &[u8]| bytes.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte));

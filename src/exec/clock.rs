@@ -1,14 +1,50 @@
 //! How long the parts of a run take, as seen so far.
 
+use std::collections::VecDeque;
+
 use crate::recipe::spending::Prices;
 
-/// Seconds, observed.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// How many of the last times count.
+const LAST: usize = 9;
+
+/// The last few durations of something; their median is what the next one is expected to take, so that a single stall of
+/// the machine does not count.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recent {
+    /// What is expected before anything was seen, seconds.
+    expected: f64,
+    seen: VecDeque<f64>,
+}
+
+impl Recent {
+    /// Nothing seen yet.
+    pub fn expecting(seconds: f64) -> Self {
+        Self { expected: seconds, seen: VecDeque::new() }
+    }
+
+    /// Notes a duration in seconds.
+    pub fn saw(&mut self, seconds: f64) {
+        if self.seen.len() == LAST {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(seconds);
+    }
+
+    /// What the next one is expected to take, seconds.
+    pub fn seconds(&self) -> f64 {
+        let mut sorted: Vec<f64> = self.seen.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or(self.expected)
+    }
+}
+
+/// Durations of the parts of a run, seconds.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rates {
-    /// A micro-step, feeding included: an average in which the last ones weigh most; 0 before the first.
-    pub micro_step: f64,
-    /// An update, averaged likewise.
-    pub update: f64,
+    /// A micro-step, feeding included.
+    pub micro_step: Recent,
+    /// An update.
+    pub update: Recent,
     /// The longest evaluation.
     pub evaluation: f64,
     /// The longest saving.
@@ -16,26 +52,18 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Notes how long a micro-step took.
-    pub fn saw_micro_step(&mut self, seconds: f64) {
-        self.micro_step = blend(self.micro_step, seconds);
-    }
-
-    /// Notes how long an update took.
-    pub fn saw_update(&mut self, seconds: f64) {
-        self.update = blend(self.update, seconds);
-    }
-
     /// Prices to spend a budget of `deadline` seconds by. Kept free for the end is what the longest evaluation and saving
     /// took, a tenth (saving: a quarter) more, and 0.2 % of the budget; a micro-step is taken to be 2 % slower than it was.
     pub fn prices(&self, deadline: f64, tokens: u64, flops: f64) -> Prices {
         let reserve = self.evaluation * 1.1 + self.saving * 1.25 + deadline * 0.002;
-        Prices { micro_step: self.micro_step * 1.02, update: self.update, reserve, tokens, flops }
+        Prices { micro_step: self.micro_step.seconds() * 1.02, update: self.update.seconds(), reserve, tokens, flops }
     }
-}
 
-fn blend(old: f64, new: f64) -> f64 {
-    if old == 0.0 { new } else { old * 0.8 + new * 0.2 }
+    /// Seconds that are needed after a micro-step that is about to begin, without any margin: itself, the update, the last
+    /// evaluation and saving.
+    pub fn to_the_end(&self) -> f64 {
+        self.micro_step.seconds() + self.update.seconds() + self.evaluation + self.saving
+    }
 }
 
 #[cfg(test)]
@@ -43,11 +71,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_times_weigh_most() {
-        let mut rates = Rates::default();
-        rates.saw_micro_step(1.0);
-        rates.saw_micro_step(2.0);
-        assert!((rates.micro_step - 1.2).abs() < 1e-12);
+    fn a_single_stall_does_not_count() {
+        let mut recent = Recent::expecting(7.0);
+        assert_eq!(recent.seconds(), 7.0);
+        for seconds in [1.0, 1.1, 60.0, 0.9] {
+            recent.saw(seconds);
+        }
+        assert_eq!(recent.seconds(), 1.1);
+        (0..LAST).for_each(|_| recent.saw(2.0));
+        assert_eq!(recent.seconds(), 2.0);
     }
 
     #[test]

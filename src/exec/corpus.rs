@@ -28,7 +28,11 @@ pub fn corpus_spec(plan: &Plan) -> CorpusSpec {
 
 fn source_spec(source: &TextSource, base: &str) -> SourceSpec {
     match source {
-        TextSource::Text { path } => SourceSpec::Text { pattern: Path::new(base).join(path).display().to_string() },
+        TextSource::Text { path } => {
+            // The directory is taken as it is called, also where its name has a `*` or a bracket; only the recipe's part is a glob.
+            let pattern = Path::new(&glob::Pattern::escape(base)).join(path).display().to_string();
+            SourceSpec::Text { pattern }
+        }
         TextSource::Synthetic { sentences } => SourceSpec::Synthetic { sentences: *sentences },
     }
 }

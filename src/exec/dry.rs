@@ -33,11 +33,17 @@ pub struct DryRun {
 /// Micro-steps of a dry run.
 const MICRO_STEPS: u64 = 3;
 
-/// Does the first micro-steps of a run, and one update; nothing is written.
+/// Does the first micro-steps of a run, and one update; nothing is written. None where it was interrupted.
 ///
 /// # Errors
 /// As [`Trainer::micro_step`].
-pub fn dry_run(plan: &Plan, shards: &Shards, device: &Device, form: Form, watch: &mut dyn Watch) -> Result<DryRun, Error> {
+pub fn dry_run(
+    plan: &Plan,
+    shards: &Shards,
+    device: &Device,
+    form: Form,
+    watch: &mut dyn Watch,
+) -> Result<Option<DryRun>, Error> {
     watch.reset_memory();
     let graphs = plan.graphs();
     let state = State::initial(&graphs.parameters, &graphs.extents, plan.recipe.seed, device);
@@ -45,10 +51,10 @@ pub fn dry_run(plan: &Plan, shards: &Shards, device: &Device, form: Form, watch:
     let mut batcher = Batcher::new(shards, &mask_spec(plan));
     let (mut seconds, mut loss) = (0.0, 0.0);
     for k in 0..MICRO_STEPS {
-        let batch = batcher.train_batch(k);
-        let scale = 1.0 / batch.masked.max(1) as f32;
-        let weights = batch.weights.iter().map(|w| w * scale).collect();
-        let feed = Feed { tokens: batch.tokens, rows: batch.rows, labels: batch.labels, weights };
+        if watch.interrupted() {
+            return Ok(None);
+        }
+        let feed = Feed::of(batcher.train_batch(k), 1);
         let began = Instant::now();
         loss = trainer.micro_step(&feed, k == 0)?;
         seconds = began.elapsed().as_secs_f64();
@@ -59,11 +65,11 @@ pub fn dry_run(plan: &Plan, shards: &Shards, device: &Device, form: Form, watch:
     let Observed { heap, resident } = watch.memory();
     let e = &plan.estimate;
     let seen = |planned: f64, observed: Option<f64>| Compared { planned, observed };
-    Ok(DryRun {
+    Ok(Some(DryRun {
         micro_step: seen(e.walk(Walk::Further).time.0, Some(seconds)),
         update: seen(e.walk(Walk::Update).time.0, Some(update)),
         heap_bytes: seen(e.peak.tensors().as_f64(), heap.map(crate::units::Bytes::as_f64)),
         resident_bytes: seen((e.peak.bytes + shards.bytes()).as_f64(), resident.map(crate::units::Bytes::as_f64)),
         loss,
-    })
+    }))
 }

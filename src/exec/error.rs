@@ -17,10 +17,18 @@ pub enum Error {
         /// What the tensors held already, by the plan.
         held: Bytes,
     },
+    /// A card has not the memory that a walk needs.
+    #[error("out of memory in the {place}: {message}")]
+    DeviceMemory {
+        /// Which walk.
+        place: String,
+        /// What the backend said.
+        message: String,
+    },
     /// A loss or a gradient is not a number any more.
-    #[error("{what} of step {step} is {value}")]
+    #[error("{what} of step {step} is not finite: {value}")]
     NotFinite {
-        /// Loss or gradient norm.
+        /// Loss, gradient norm or weight.
         what: &'static str,
         /// Optimizer step, from 1.
         step: u64,

@@ -4,19 +4,13 @@ use super::error::Error;
 use super::trainer::{Feed, Trainer};
 use crate::data::{MaskSpec, Shards, evaluation_batch, evaluation_batches, unigram_cross_entropy};
 
-/// Losses of an evaluation, nats; not a number before the first one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Losses of an evaluation, nats; none where no position counts, as before the first evaluation.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Scores {
     /// Mean over the positions where the input was `<mask>`.
-    pub mask_loss: f64,
+    pub mask_loss: Option<f64>,
     /// Mean over all masked positions.
-    pub loss: f64,
-}
-
-impl Default for Scores {
-    fn default() -> Self {
-        Self { mask_loss: f64::NAN, loss: f64::NAN }
-    }
+    pub loss: Option<f64>,
 }
 
 /// The held-back text of a run.
@@ -42,8 +36,8 @@ impl Mean {
         }
     }
 
-    fn value(self) -> f64 {
-        self.sum / self.weight
+    fn value(self) -> Option<f64> {
+        (self.weight > 0.0).then(|| self.sum / self.weight)
     }
 }
 
@@ -53,24 +47,27 @@ impl<'a> Evaluator<'a> {
         Self { shards, spec, sequences }
     }
 
-    /// The model's losses.
+    /// The model's losses; none where `interrupted` says so before the end.
     ///
     /// # Errors
     /// As [`Trainer::evaluate`].
-    pub fn scores(&self, trainer: &mut Trainer) -> Result<Scores, Error> {
+    pub fn scores(&self, trainer: &mut Trainer, interrupted: &dyn Fn() -> bool) -> Result<Option<Scores>, Error> {
         let (mut masked, mut all) = (Mean::default(), Mean::default());
         for i in 0..evaluation_batches(self.shards, &self.spec, self.sequences) {
+            if interrupted() {
+                return Ok(None);
+            }
             let batch = evaluation_batch(self.shards, &self.spec, self.sequences, i);
             let feed = Feed { tokens: batch.tokens, rows: batch.rows, labels: batch.labels, weights: batch.weights };
             let losses = trainer.evaluate(&feed)?;
             all.add(&feed.weights, &losses);
             masked.add(&batch.mask_only, &losses);
         }
-        Ok(Scores { mask_loss: masked.value(), loss: all.value() })
+        Ok(Some(Scores { mask_loss: masked.value(), loss: all.value() }))
     }
 
-    /// Cross entropy of the training set's unigram distribution at the `<mask>` positions, nats.
-    pub fn unigram_loss(&self) -> f64 {
-        unigram_cross_entropy(self.shards, &self.spec, self.sequences)
+    /// Cross entropy of the training set's unigram distribution at the `<mask>` positions, nats; none where there is none.
+    pub fn unigram_loss(&self) -> Option<f64> {
+        Some(unigram_cross_entropy(self.shards, &self.spec, self.sequences)).filter(|loss| loss.is_finite())
     }
 }

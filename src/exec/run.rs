@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
-use super::clock::Rates;
+use super::clock::{Rates, Recent};
 use super::error::Error;
 use super::evaluate::{Evaluator, Scores};
 use super::op::Scalars;
@@ -18,6 +18,7 @@ use crate::ledger::{Compared, Event, Journal, Outcome, Position, Reason, Recorde
 use crate::plan::Plan;
 use crate::recipe::decode::Interval;
 use crate::recipe::spending::{Prices, Spent};
+use crate::step::{StepGraphs, Walk};
 use crate::units::{Bytes, Ratio};
 
 /// Where the steps get their progress from.
@@ -39,8 +40,8 @@ pub enum Pace {
 pub enum Start {
     /// With new weights.
     Fresh,
-    /// At a checkpoint.
-    Checkpoint(PathBuf, Position),
+    /// At the last of these checkpoints that can be read.
+    Checkpoint(Vec<(PathBuf, Position)>),
 }
 
 /// What someone who watches the run is shown after each micro-step.
@@ -101,6 +102,8 @@ pub struct Job<'a> {
     pub directory: &'a RunDirectory,
     /// The tokens.
     pub shards: &'a Shards,
+    /// What the tokens were made from, as a hash.
+    pub corpus: &'a str,
     /// What is known of the synthetic language, where it is the source.
     pub language: Option<SyntheticFacts>,
     /// Where to compute.
@@ -129,7 +132,11 @@ pub struct Failure {
 /// # Errors
 /// What went wrong, with the last good checkpoint; the record says it too.
 pub fn run(job: &Job<'_>, watch: &mut dyn Watch) -> Result<Outcome, Box<Failure>> {
-    let (mut step, mut elapsed) = (0, 0.0);
+    let begun = match &job.start {
+        Start::Checkpoint(checkpoints) => checkpoints.last().map_or(Position::default(), |(_, position)| *position),
+        Start::Fresh => Position::default(),
+    };
+    let (mut step, mut elapsed) = (begun.step, begun.elapsed);
     let result = Session::begin(job, watch).and_then(|mut session| {
         let result = session.train();
         (step, elapsed) = (session.position.step, session.clock.elapsed());
@@ -156,6 +163,10 @@ struct Session<'a> {
     rates: Rates,
     clock: Clock,
     scores: Scores,
+    /// The step after which those scores were computed.
+    scored: Option<u64>,
+    /// Micro-steps that were done before this session.
+    begun: u64,
     /// Seconds spent on steps alone.
     training: f64,
     last: Option<Done>,
@@ -216,17 +227,21 @@ impl<'a> Session<'a> {
             Start::Fresh => {
                 (State::initial(&graphs.parameters, &graphs.extents, plan.recipe.seed, &job.device), Position::default())
             }
-            Start::Checkpoint(path, position) => {
-                let (weights, moments) = (path.join(files::WEIGHTS), path.join(files::OPTIMIZER));
-                (State::load(&graphs.parameters, &graphs.extents, &weights, &moments, &job.device)?, *position)
-            }
+            Start::Checkpoint(checkpoints) => restore(job, &graphs, checkpoints, watch)?,
         };
+        // What an interrupted stretch of the run wrote is no outcome of this one.
+        let outcome = job.directory.file(files::OUTCOME);
+        if outcome.exists() {
+            std::fs::remove_file(&outcome).map_err(disk(&outcome))?;
+        }
         let spec = mask_spec(plan);
         let metrics = job.directory.file(files::METRICS);
         let journal = Journal::open(&metrics).map_err(disk(&metrics))?;
+        // Before the first step the plan's times are all that is known; after a checkpoint, those seen before it.
+        let expected = |seen: f64, walk: Walk| if seen > 0.0 { seen } else { plan.estimate.walk(walk).time.0 };
         let rates = Rates {
-            micro_step: position.micro_step_time,
-            update: position.update_time,
+            micro_step: Recent::expecting(expected(position.micro_step_time, Walk::Further)),
+            update: Recent::expecting(expected(position.update_time, Walk::Update)),
             evaluation: position.evaluation_time,
             saving: position.saving_time,
         };
@@ -241,6 +256,8 @@ impl<'a> Session<'a> {
             rates,
             clock: Clock { before: position.elapsed, started: None },
             scores: Scores::default(),
+            scored: None,
+            begun: position.micro_steps,
             training: 0.0,
             last: None,
             checkpoints: 0,
@@ -248,12 +265,17 @@ impl<'a> Session<'a> {
     }
 
     fn train(&mut self) -> Result<Outcome, Error> {
-        self.open()?;
+        if let Flow::Interrupted = self.open()? {
+            return self.interrupted();
+        }
         while let Some(next) = self.next_step() {
             match self.step(next)? {
-                Flow::Done => self.occasions()?,
+                Flow::Done => {}
                 Flow::OutOfTime => break,
                 Flow::Interrupted => return self.interrupted(),
+            }
+            if let Flow::Interrupted = self.occasions()? {
+                return self.interrupted();
             }
         }
         self.finish()
@@ -261,7 +283,7 @@ impl<'a> Session<'a> {
 
     /// What is done before the clock starts: the record's first line, and in a new run an evaluation and a checkpoint, so
     /// that it is known how long they take and there is always a state to go back to.
-    fn open(&mut self) -> Result<(), Error> {
+    fn open(&mut self) -> Result<Flow, Error> {
         let at = self.watch.now();
         match self.job.start {
             Start::Fresh => {
@@ -271,8 +293,11 @@ impl<'a> Session<'a> {
                 };
                 let plan = self.job.plan;
                 let version = env!("CARGO_PKG_VERSION").to_owned();
-                self.record(&Event::Start { at, version, plan: plan.hash.clone(), device: plan.device.name.clone(), replay_of })?;
-                self.evaluate()?;
+                let (hash, device, corpus) = (plan.hash.clone(), plan.device.name.clone(), self.job.corpus.to_owned());
+                self.record(&Event::Start { at, version, plan: hash, corpus, device, replay_of })?;
+                if let Flow::Interrupted = self.evaluate()? {
+                    return Ok(Flow::Interrupted);
+                }
                 self.save()?;
             }
             Start::Checkpoint(..) => {
@@ -282,7 +307,7 @@ impl<'a> Session<'a> {
             }
         }
         self.clock.started = Some(Instant::now());
-        Ok(())
+        Ok(Flow::Done)
     }
 
     fn record(&mut self, event: &Event) -> Result<(), Error> {
@@ -318,7 +343,8 @@ impl<'a> Session<'a> {
         let recipe = &self.job.plan.recipe;
         let (progress, accumulation) = match &self.job.pace {
             Pace::Replay { steps, .. } => {
-                let recorded = steps.iter().find(|s| s.step == self.position.step + 1)?;
+                // The record is without gaps, which whoever asks for a replay has made sure of.
+                let recorded = steps.get(self.position.step as usize)?;
                 (recorded.progress, recorded.accumulation)
             }
             Pace::Budget => {
@@ -344,18 +370,18 @@ impl<'a> Session<'a> {
                 return Ok(flow);
             }
             let micro = Instant::now();
-            let feed = self.feed(self.position.micro_steps + k, next.accumulation);
+            let feed = Feed::of(self.batcher.train_batch(self.position.micro_steps + k), next.accumulation);
             loss += self.trainer.micro_step(&feed, k == 0)?;
-            self.rates.saw_micro_step(micro.elapsed().as_secs_f64());
-            self.position.micro_step_time = self.rates.micro_step;
+            self.rates.micro_step.saw(micro.elapsed().as_secs_f64());
             self.show("training", next, k + 1);
         }
         finite("the loss", number, loss)?;
         let update = Instant::now();
         let norm = self.trainer.update(Scalars { rate: next.rate, step: number })?;
         finite("the gradient's norm", number, norm)?;
-        self.rates.saw_update(update.elapsed().as_secs_f64());
-        self.position.update_time = self.rates.update;
+        self.rates.update.saw(update.elapsed().as_secs_f64());
+        self.position.micro_step_time = self.rates.micro_step.seconds();
+        self.position.update_time = self.rates.update.seconds();
         self.training += began.elapsed().as_secs_f64();
         self.position.step = number;
         self.position.micro_steps += next.accumulation;
@@ -373,39 +399,42 @@ impl<'a> Session<'a> {
     /// of its speed; and a model that is saved in time is worth more than the step.
     fn out_of_time(&self) -> bool {
         let Some(deadline) = self.job.plan.recipe.budget.time.filter(|_| self.job.pace == Pace::Budget) else { return false };
-        let Rates { micro_step, update, evaluation, saving } = self.rates;
-        self.clock.elapsed() + micro_step + update + evaluation + saving > deadline.0
+        self.clock.elapsed() + self.rates.to_the_end() > deadline.0
     }
 
-    /// A micro-batch whose loss weights make the step's gradient the mean over its micro-steps' means.
-    fn feed(&mut self, cursor: u64, accumulation: u64) -> Feed {
-        let batch = self.batcher.train_batch(cursor);
-        let scale = 1.0 / (batch.masked.max(1) as f64 * accumulation as f64);
-        let weights = batch.weights.iter().map(|w| (f64::from(*w) * scale) as f32).collect();
-        Feed { tokens: batch.tokens, rows: batch.rows, labels: batch.labels, weights }
-    }
-
-    /// Evaluations and checkpoints that are due.
-    fn occasions(&mut self) -> Result<(), Error> {
+    /// Evaluations and checkpoints that are due and that there is time for: those at the end are kept free in any case.
+    fn occasions(&mut self) -> Result<Flow, Error> {
         let recipe = &self.job.plan.recipe;
         let (evaluate, save) = (recipe.evaluation.every, recipe.checkpoint.every);
-        let over = self.progress() >= 1.0;
         let due = self.due(evaluate);
         if due > self.position.evaluations {
             self.position.evaluations = due;
-            // The last evaluation is made at the end; one just before it would only take its time.
-            if !over && self.progress() < 0.98 {
-                self.evaluate()?;
+            if self.time_for(self.rates.evaluation)
+                && let Flow::Interrupted = self.evaluate()?
+            {
+                return Ok(Flow::Interrupted);
             }
         }
         let due = self.due(save);
         if due > self.checkpoints {
             self.checkpoints = due;
-            if !over {
+            if self.time_for(self.rates.saving) {
                 self.save()?;
             }
         }
-        Ok(())
+        Ok(Flow::Done)
+    }
+
+    /// Whether something that takes some seconds leaves time for at least one more step; what comes at the very end of the
+    /// run is done once, by [`Session::finish`].
+    fn time_for(&self, seconds: f64) -> bool {
+        let prices = self.prices();
+        let spent = self.spent();
+        let later = Spent { seconds: spent.seconds + seconds, ..spent };
+        match self.job.pace {
+            Pace::Budget => self.job.plan.recipe.budget.affordable(&later, &prices) > 0 && self.progress() < 1.0,
+            Pace::Replay { ref steps, .. } => (self.position.step as usize) < steps.len(),
+        }
     }
 
     /// How often an interval has come round so far.
@@ -417,23 +446,40 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn evaluate(&mut self) -> Result<(), Error> {
+    fn evaluate(&mut self) -> Result<Flow, Error> {
         let began = Instant::now();
         if let Some(Done { next, .. }) = self.last {
             self.show("evaluating", next, next.accumulation);
         }
-        self.scores = self.evaluator.scores(&mut self.trainer)?;
+        let watch = &self.watch;
+        let Some(scores) = self.evaluator.scores(&mut self.trainer, &|| watch.interrupted())? else {
+            return Ok(Flow::Interrupted);
+        };
+        let step = self.position.step;
+        for loss in [scores.mask_loss, scores.loss].into_iter().flatten() {
+            finite("the validation loss after the update", step, loss)?;
+        }
+        (self.scores, self.scored) = (scores, Some(step));
         self.rates.evaluation = self.rates.evaluation.max(began.elapsed().as_secs_f64());
         self.position.evaluation_time = self.rates.evaluation;
-        let Scores { mask_loss, loss } = self.scores;
-        let (step, elapsed) = (self.position.step, self.clock.elapsed());
-        self.record(&Event::Evaluation { step, progress: self.progress(), mask_loss, loss, elapsed })?;
-        self.watch.say(&format!("step {step}: validation loss {mask_loss:.4} on `<mask>`, {loss:.4} on all masked tokens"));
-        Ok(())
+        let Scores { mask_loss, loss } = scores;
+        let (progress, elapsed) = (self.progress(), self.clock.elapsed());
+        self.record(&Event::Evaluation { step, progress, mask_loss, loss, elapsed })?;
+        let text = |loss: Option<f64>| loss.map_or("none".to_owned(), |loss| format!("{loss:.4}"));
+        self.watch.say(&format!(
+            "step {step}: validation loss {} on `<mask>`, {} on all masked tokens",
+            text(mask_loss),
+            text(loss)
+        ));
+        Ok(Flow::Done)
     }
 
+    /// Writes a checkpoint; not one that is not a number, which would take the place of a good one.
     fn save(&mut self) -> Result<PathBuf, Error> {
         let began = Instant::now();
+        if let Some(value) = self.trainer.state.not_finite() {
+            finite("a weight after the update", self.position.step, value)?;
+        }
         self.position.elapsed = self.clock.elapsed();
         let Self { job, trainer, position, .. } = self;
         let checkpoints = job.directory.checkpoints();
@@ -457,7 +503,11 @@ impl<'a> Session<'a> {
     }
 
     fn finish(&mut self) -> Result<Outcome, Error> {
-        self.evaluate()?;
+        if self.scored != Some(self.position.step)
+            && let Flow::Interrupted = self.evaluate()?
+        {
+            return self.interrupted();
+        }
         let saved = self.save()?;
         for name in [files::WEIGHTS, files::OPTIMIZER, files::POSITION] {
             link(&saved.join(name), &self.job.directory.file(name))?;
@@ -482,11 +532,7 @@ impl<'a> Session<'a> {
         let memory = self.watch.memory();
         let seen = |planned: f64, observed: Option<f64>| Compared { planned, observed };
         let bytes = |b: Option<Bytes>| b.map(Bytes::as_f64);
-        let begun = match &self.job.start {
-            Start::Checkpoint(_, position) => position.micro_steps,
-            Start::Fresh => 0,
-        };
-        let here = (self.position.micro_steps - begun) as f64 / self.training.max(1e-9);
+        let here = (self.position.micro_steps - self.begun) as f64 / self.training.max(1e-9);
         Outcome {
             reason,
             plan: plan.hash.clone(),
@@ -511,7 +557,7 @@ impl<'a> Session<'a> {
         let budget = &self.job.plan.recipe.budget;
         let progress = self.progress();
         let elapsed = self.clock.elapsed();
-        let left = match budget.time {
+        let left = match budget.time.filter(|_| self.job.pace == Pace::Budget) {
             Some(time) => Some(time.0 - elapsed),
             None if progress > 0.0 => Some(elapsed / progress - elapsed),
             None => None,
@@ -522,14 +568,39 @@ impl<'a> Session<'a> {
             micro: (micro, next.accumulation),
             progress,
             loss: self.last.map(|done| done.loss),
-            mask_loss: self.scores.mask_loss.is_finite().then_some(self.scores.mask_loss),
-            tokens_per_second: self.job.plan.estimate.micro_tokens as f64 / self.rates.micro_step.max(1e-9),
+            mask_loss: self.scores.mask_loss,
+            tokens_per_second: self.job.plan.estimate.micro_tokens as f64 / self.rates.micro_step.seconds().max(1e-9),
             rate: next.rate,
             batch: next.accumulation * self.job.plan.estimate.micro_batch,
             seconds: (elapsed, left),
         };
         self.watch.status(&status);
     }
+}
+
+/// The state at the last checkpoint that can be read; those that cannot are said aloud.
+fn restore(
+    job: &Job<'_>,
+    graphs: &StepGraphs,
+    checkpoints: &[(PathBuf, Position)],
+    watch: &mut dyn Watch,
+) -> Result<(State, Position), Error> {
+    let mut failure = None;
+    for (path, position) in checkpoints.iter().rev() {
+        let (weights, moments) = (path.join(files::WEIGHTS), path.join(files::OPTIMIZER));
+        match State::load(&graphs.parameters, &graphs.extents, &weights, &moments, &job.device) {
+            Ok(state) => {
+                watch.say(&format!("resuming after step {} from `{}`", position.step, path.display()));
+                return Ok((state, *position));
+            }
+            Err(error) => {
+                watch.say(&format!("the checkpoint `{}` cannot be used: {error}", path.display()));
+                failure = Some(error);
+            }
+        }
+    }
+    let none = || Error::File { path: job.directory.path().to_owned(), source: std::io::ErrorKind::NotFound.into() };
+    Err(failure.unwrap_or_else(none))
 }
 
 /// On the CPU the text lies in the same memory as the tensors. How much it is comes to light only when it is prepared.

@@ -53,6 +53,12 @@ impl State {
         format!("{:x}", hash.finalize())
     }
 
+    /// The first weight that is not a finite number, if there is one.
+    pub fn not_finite(&self) -> Option<f64> {
+        let bad = |value: &Value| value.to_floats().into_iter().find(|x| !x.is_finite());
+        self.weights.iter().flatten().find_map(bad).map(f64::from)
+    }
+
     /// Writes the weights, with their names, as safetensors.
     ///
     /// # Errors

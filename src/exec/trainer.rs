@@ -10,7 +10,8 @@ use super::op::Scalars;
 use super::state::State;
 use super::value::{Value, buffer};
 use super::walk::{Form, Walker};
-use crate::step::tensor::{Input, Role, TensorType};
+use crate::data::MicroBatch;
+use crate::step::tensor::{Input, Role};
 use crate::step::{StepGraphs, Walk};
 use crate::units::Bytes;
 
@@ -25,6 +26,16 @@ pub struct Feed {
     pub labels: Vec<i32>,
     /// Weight of each prediction in the loss, `[N]`.
     pub weights: Vec<f32>,
+}
+
+impl Feed {
+    /// A micro-batch of a step with `accumulation` of them; its loss weights make the step's gradient the mean over its
+    /// micro-steps' means.
+    pub fn of(batch: MicroBatch, accumulation: u64) -> Self {
+        let scale = 1.0 / (batch.masked.max(1) as f64 * accumulation as f64);
+        let weights = batch.weights.iter().map(|w| (f64::from(*w) * scale) as f32).collect();
+        Self { tokens: batch.tokens, rows: batch.rows, labels: batch.labels, weights }
+    }
 }
 
 /// A model in training.
@@ -93,7 +104,7 @@ impl Trainer {
         let Self { walkers, state, device, .. } = self;
         let walker = &walkers[&walk];
         let results = guarded(walk, || {
-            let made = walker.walk(scalars, |role, ty| source(state, feed, device, role, ty))?;
+            let made = walker.walk(scalars, |role, _| source(state, feed, device, role))?;
             let mut read = Vec::new();
             for (_, role, value) in made {
                 match role {
@@ -112,7 +123,7 @@ impl Trainer {
 }
 
 /// Takes what a graph begins with out of the state or the feed.
-fn source(state: &mut State, feed: &Feed, device: &Device, role: Role, _ty: &TensorType) -> Option<Value> {
+fn source(state: &mut State, feed: &Feed, device: &Device, role: Role) -> Option<Value> {
     match role {
         Role::Weight(p) => state.weights[p.0 as usize].take(),
         Role::Gradient(p) => state.gradients[p.0 as usize].take(),
@@ -137,10 +148,9 @@ fn guarded<R>(walk: Walk, work: impl FnOnce() -> Result<R, Error>) -> Result<R, 
             .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
             .unwrap_or_else(|| "a panic without a message".to_owned());
         let lower = message.to_lowercase();
-        let memory =
-            ["out of memory", "outofmemory", "memory_allocation", "cannot allocate", "alloc"].iter().any(|m| lower.contains(m));
+        let memory = ["out of memory", "outofmemory", "out_of_memory"].iter().any(|m| lower.contains(m));
         Err(if memory {
-            Error::OutOfMemory { what: format!("the {} ({message})", walk.name()), wanted: Bytes::ZERO, held: Bytes::ZERO }
+            Error::DeviceMemory { place: walk.name().to_owned(), message }
         } else {
             Error::Backend { place: walk.name().to_owned(), message }
         })

@@ -82,8 +82,7 @@ impl Walker {
         let types = Signature { inputs: &inputs, outputs: &outputs };
         let run = runner(&node.op);
         if self.form == Form::Host {
-            let held = || slots.iter().flatten().map(bytes).sum();
-            let held: Bytes = held();
+            let held = slots.iter().flatten().map(bytes).sum();
             let mut desk = Desk::open(node, types, &self.lifetimes.reuse[i], slots, held)?;
             desk.run(run, node, types, scalars);
             desk.close(node, slots, &self.device);

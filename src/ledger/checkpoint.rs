@@ -54,7 +54,10 @@ impl Checkpoints {
         keep: u64,
         fill: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<PathBuf, E> {
-        fs::create_dir_all(&self.directory)?;
+        if !self.directory.is_dir() {
+            fs::create_dir_all(&self.directory)?;
+            sync_directory(self.directory.parent().unwrap_or(Path::new(".")))?;
+        }
         self.clear_unfinished()?;
         let name = format!("step-{}", position.step);
         let (temporary, target) = (self.directory.join(format!(".{name}.new")), self.directory.join(&name));
@@ -111,7 +114,7 @@ impl Checkpoints {
     fn clear_unfinished(&self) -> io::Result<()> {
         for (path, name) in self.entries()? {
             let replaced = replaced_name(&name).is_some_and(|n| self.directory.join(n).exists());
-            let unfinished = name.strip_suffix(".new").is_some_and(|n| n.starts_with(".step-"));
+            let unfinished = name.starts_with(".step-") && [".new", ".gone"].iter().any(|end| name.ends_with(end));
             if unfinished || replaced {
                 fs::remove_dir_all(path)?;
             }
@@ -122,8 +125,11 @@ impl Checkpoints {
     fn prune(&self, keep: u64) -> io::Result<()> {
         let all = self.all()?;
         let surplus = all.len().saturating_sub(keep.max(1) as usize);
-        for (path, _) in &all[..surplus] {
-            fs::remove_dir_all(path)?;
+        for (path, position) in &all[..surplus] {
+            // Renamed first: a death in the middle of the removal leaves nothing that looks like a checkpoint.
+            let gone = self.directory.join(format!(".step-{}.gone", position.step));
+            fs::rename(path, &gone)?;
+            fs::remove_dir_all(gone)?;
         }
         Ok(())
     }

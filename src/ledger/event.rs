@@ -19,6 +19,8 @@ pub enum Event {
         version: String,
         /// Hash of the plan.
         plan: String,
+        /// Hash of what the tokens were made from.
+        corpus: String,
         /// What it runs on.
         device: String,
         /// The run whose progress is replayed.
@@ -60,9 +62,9 @@ pub enum Event {
         /// Progress.
         progress: f64,
         /// Mean loss where the input was `<mask>`, nats.
-        mask_loss: f64,
+        mask_loss: Option<f64>,
         /// Mean loss of all tokens to predict, nats.
-        loss: f64,
+        loss: Option<f64>,
         /// Clock at its end.
         elapsed: f64,
     },
@@ -150,11 +152,12 @@ pub struct Recorded {
     pub loss: f64,
 }
 
-/// The steps that count, in order: those that a resumption made void are left out.
+/// The steps that count, in order: those that a resumption or a new beginning made void are left out.
 pub fn recorded_steps(events: &[Event]) -> Vec<Recorded> {
     let mut steps: Vec<Recorded> = Vec::new();
     for event in events {
         match event {
+            Event::Start { .. } => steps.clear(),
             Event::Resume { step, .. } => steps.retain(|s| s.step <= *step),
             Event::Step { step, progress, accumulation, loss, .. } => {
                 steps.push(Recorded { step: *step, progress: *progress, accumulation: *accumulation, loss: *loss });
@@ -163,6 +166,11 @@ pub fn recorded_steps(events: &[Event]) -> Vec<Recorded> {
         }
     }
     steps
+}
+
+/// The first step from 1 on that the record lacks although later ones are there.
+pub fn gap(steps: &[Recorded]) -> Option<u64> {
+    (1..).zip(steps).find(|(expected, step)| *expected != step.step).map(|(expected, _)| expected)
 }
 
 #[cfg(test)]
@@ -188,5 +196,11 @@ mod tests {
         let resume = Event::Resume { at: String::new(), step: 1, elapsed: 0.0 };
         let steps = recorded_steps(&[step(1, 0.1), step(2, 0.2), step(3, 0.3), resume, step(2, 0.25)]);
         assert_eq!(steps.iter().map(|s| (s.step, s.progress)).collect::<Vec<_>>(), [(1, 0.1), (2, 0.25)]);
+    }
+
+    #[test]
+    fn a_record_that_lacks_a_step_is_seen() {
+        assert_eq!(gap(&recorded_steps(&[step(1, 0.1), step(2, 0.2)])), None);
+        assert_eq!(gap(&recorded_steps(&[step(1, 0.1), step(3, 0.2)])), Some(2));
     }
 }

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 pub use checkpoint::{Checkpoints, Position};
-pub use event::{Event, Journal, Recorded, recorded_steps};
+pub use event::{Event, Journal, Recorded, gap, recorded_steps};
 pub use outcome::{Compared, Outcome, Reason};
 
 /// The directory of one run, locked while a process works in it.
@@ -55,7 +55,10 @@ impl RunDirectory {
         for n in 1u32.. {
             let path = parent.join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
             match fs::create_dir(&path) {
-                Ok(()) => return Self::open(&path),
+                Ok(()) => {
+                    sync_directory(parent)?;
+                    return Self::open(&path);
+                }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(e),
             }
@@ -70,6 +73,7 @@ impl RunDirectory {
     pub fn open(path: &Path) -> io::Result<Self> {
         let lock = File::options().create(true).append(true).open(path.join(files::LOCK))?;
         lock.try_lock().map_err(io::Error::from)?;
+        sync_directory(path)?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -94,12 +98,19 @@ impl RunDirectory {
 /// # Errors
 /// Where the disk refuses.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.new"));
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    let Some(name) = path.file_name().filter(|_| !path.is_dir()) else { return Err(io::ErrorKind::IsADirectory.into()) };
+    let temporary = path.with_file_name(format!(".{}.new", name.to_string_lossy()));
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    if let Err(error) = write() {
+        // Nothing is left behind; that this fails too would only hide why.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
     sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 

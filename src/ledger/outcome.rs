@@ -44,12 +44,12 @@ pub struct Outcome {
     pub tokens_per_second: f64,
     /// Model FLOPs per second of training over the device's peak (MFU).
     pub utilisation: f64,
-    /// Last validation loss where the input was `<mask>`, nats.
-    pub mask_loss: f64,
+    /// Last validation loss where the input was `<mask>`, nats; none where no position of the held-back text shows it.
+    pub mask_loss: Option<f64>,
     /// Last validation loss of all tokens to predict, nats.
-    pub loss: f64,
+    pub loss: Option<f64>,
     /// Cross entropy of the training set's unigram distribution at the same `<mask>` positions, nats.
-    pub unigram_loss: f64,
+    pub unigram_loss: Option<f64>,
     /// The synthetic language's bigram loss, nats, where it was the source.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bigram_loss: Option<f64>,

@@ -7,7 +7,7 @@ use crate::diag::Diagnostic;
 type RuleFn = fn(&Recipe, &Places) -> Option<Diagnostic>;
 
 /// Every rule, in the order of its report.
-const RULES: [RuleFn; 8] = [
+const RULES: [RuleFn; 10] = [
     name_is_a_directory,
     some_budget,
     some_source,
@@ -15,7 +15,9 @@ const RULES: [RuleFn; 8] = [
     halves_are_whole,
     something_is_masked,
     predicts_what_is_masked,
+    micro_batch_within_batch,
     micro_batch_divides_batch,
+    batch_has_divisors,
 ];
 
 /// Applies every rule.
@@ -116,15 +118,47 @@ fn predicts_what_is_masked(recipe: &Recipe, places: &Places) -> Option<Diagnosti
 fn micro_batch_divides_batch(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     let MicroBatch::Fixed(micro) = recipe.micro_batch else { return None };
     let full = recipe.full_batch();
-    if full.is_multiple_of(micro) {
+    if full.is_multiple_of(micro) || micro > full {
         return None;
     }
-    let field = if matches!(recipe.batch, Batch::Ramp { .. }) { "batch.to" } else { "batch.size" };
+    let field = batch_field(recipe);
     Some(
         Diagnostic::warning("batch-rounded-up", places.of("micro_batch"), "the batch is not a whole number of micro-batches")
             .here(format!("{micro} sequences a micro-batch"))
             .and(places.of(field), format!("{full} sequences"))
             .help(format!("it is rounded up to {} sequences a step", full.div_ceil(micro) * micro)),
+    )
+}
+
+fn batch_field(recipe: &Recipe) -> &'static str {
+    if matches!(recipe.batch, Batch::Ramp { .. }) { "batch.to" } else { "batch.size" }
+}
+
+fn micro_batch_within_batch(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let MicroBatch::Fixed(micro) = recipe.micro_batch else { return None };
+    let full = recipe.full_batch();
+    (micro > full).then(|| {
+        Diagnostic::error("micro-batch-exceeds-batch", places.of("micro_batch"), "a micro-batch cannot be larger than the batch")
+            .here(format!("{micro} sequences a micro-batch"))
+            .and(places.of(batch_field(recipe)), format!("{full} sequences"))
+            .help(format!("`micro_batch: {full}` is the largest, `Auto` takes the fastest that fits"))
+    })
+}
+
+/// `Auto` takes a divisor of the batch; a batch that has none but small ones would be trained in tiny pieces.
+fn batch_has_divisors(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    const FEW: u64 = 8;
+    const MANY: u64 = 4096;
+    let full = recipe.full_batch();
+    let has_some = (FEW..=full.min(MANY)).any(|b| full.is_multiple_of(b));
+    if recipe.micro_batch != MicroBatch::Auto || full <= FEW || has_some {
+        return None;
+    }
+    let near = full.div_ceil(64) * 64;
+    Some(
+        Diagnostic::warning("batch-without-divisors", places.of(batch_field(recipe)), "no fair micro-batch divides this batch")
+            .here(format!("{full} has no divisor from {FEW} to {MANY}"))
+            .help(format!("a batch of {near} can be trained in larger pieces, and faster")),
     )
 }
 
@@ -153,6 +187,9 @@ mod tests {
             ["masked-unpredicted"]
         );
         assert_eq!(codes(|r| r.micro_batch = MicroBatch::Fixed(3)), ["batch-rounded-up"]);
+        assert_eq!(codes(|r| r.micro_batch = MicroBatch::Fixed(9)), ["micro-batch-exceeds-batch"]);
+        let batch = |size| move |r: &mut Recipe| (r.batch, r.micro_batch) = (Batch::Constant { size }, MicroBatch::Auto);
+        assert_eq!((codes(batch(4099)), codes(batch(4096)).len()), (vec!["batch-without-divisors"], 0));
     }
 
     #[test]

@@ -6,6 +6,12 @@ use crate::units::{Bytes, Flops, Ratio, Seconds};
 
 const ANY: f64 = f64::INFINITY;
 
+/// A hundred years, in seconds.
+const CENTURY: f64 = 3.156e9;
+
+/// The least that f32 arithmetic can add to something and divide by.
+const LEAST: f64 = 1e-37;
+
 record! {
     /// A training run: what to train, on what, and what may be spent.
     Recipe {
@@ -40,13 +46,13 @@ record! {
     /// What may be spent; whichever limit is reached first ends the run.
     Budget {
         /// Wall-clock time from the first micro-step to the saved model.
-        time: Option<Seconds> [Range::above(0.0, ANY)];
+        time: Option<Seconds> [Range::above(0.0, CENTURY)];
         /// Tokens read by the model.
         tokens: Option<u64> [Range::closed(1.0, 1e18)];
         /// Optimizer steps.
         steps: Option<u64> [Range::closed(1.0, 1e15)];
         /// Model FLOPs, forward and backward.
-        flops: Option<Flops> [Range::above(0.0, ANY)];
+        flops: Option<Flops> [Range::above(0.0, 1e27)];
         /// The card to plan for, a name that `cramplan devices` lists; else this machine's.
         device: Option<String>;
         /// A limit below the device's memory.
@@ -71,7 +77,7 @@ record! {
 choice! {
     /// A source of text.
     TextSource {
-        /// Files by glob, relative to the recipe: `.txt`, `.txt.gz`, `.txt.zst`. A paragraph is a document.
+        /// Files by glob, relative to the recipe that is run (not to one that it imports): `.txt`, `.txt.gz`, `.txt.zst`. A paragraph is a document.
         Text {
             /// The glob.
             path: String;
@@ -148,7 +154,7 @@ choice! {
         /// Layer normalisation with gain and bias.
         LayerNorm {
             /// Added to the variance.
-            eps: f64 [Range::above(0.0, 1.0)] = "1e-12";
+            eps: f64 [Range::closed(LEAST, 1.0)] = "1e-12";
         }
     }
 }
@@ -215,7 +221,7 @@ choice! {
             /// Decay rates of the first and second moment.
             betas: Pair [Range::below(0.0, 1.0)] = "(0.9, 0.98)";
             /// Added to the root of the second moment.
-            eps: f64 [Range::above(0.0, 1.0)] = "1e-12";
+            eps: f64 [Range::closed(LEAST, 1.0)] = "1e-12";
             /// Decoupled weight decay, times the learning rate.
             weight_decay: f64 [Range::closed(0.0, 10.0)] = "0.01";
             /// Which parameters decay.

@@ -154,11 +154,6 @@ impl StepGraph {
         (0..self.graph.node_count()).map(|i| &self.graph[NodeIndex::new(i)])
     }
 
-    /// Operation `i` in the order of execution.
-    pub fn node(&self, i: usize) -> Option<&Node> {
-        self.graph.node_weight(NodeIndex::new(i))
-    }
-
     /// Types of a node's operands.
     pub fn types(&self, node: &Node) -> (Vec<TensorType>, Vec<TensorType>) {
         let types = |ids: &[TensorId]| ids.iter().map(|id| *self.ty(*id)).collect();
@@ -169,11 +164,6 @@ impl StepGraph {
     pub fn with_signature<R>(&self, node: &Node, f: impl FnOnce(Signature<'_>) -> R) -> R {
         let (inputs, outputs) = self.types(node);
         f(Signature { inputs: &inputs, outputs: &outputs })
-    }
-
-    /// The petgraph itself, for drawing and algorithms.
-    pub fn petgraph(&self) -> &DiGraph<Node, TensorId> {
-        &self.graph
     }
 
     /// Whether every producer stands before its consumers.
