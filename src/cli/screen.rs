@@ -11,6 +11,9 @@ use super::{Host, say, world};
 use crate::exec::run::{Observed, Status, Watch};
 use crate::units::{Bytes, Seconds, Tokens};
 
+/// A second Ctrl-C counts when it comes this long after the first.
+const INSISTING: Duration = Duration::from_secs(1);
+
 /// Time between two plain lines.
 const LINES: Duration = Duration::from_secs(5);
 
@@ -30,9 +33,12 @@ impl Screen {
     pub fn new(host: Host) -> Self {
         let interrupted = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&interrupted);
+        let mut first: Option<Instant> = None;
         // Where no handler can be set, Ctrl-C ends the program as usual, and the last checkpoint is what remains.
         let _ = ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
+            flag.store(true, Ordering::SeqCst);
+            // Some shells and tools send one request twice; that is not insisting.
+            if first.get_or_insert_with(Instant::now).elapsed() > INSISTING {
                 end_at_once();
             }
         });
