@@ -1,28 +1,31 @@
 //! `cramplan run`
 
-use std::path::{Path, PathBuf};
+mod again;
+mod report;
 
+use std::path::Path;
+
+use self::again::{replay, resume};
+use self::report::{dry_text, explain, report};
 use super::arguments::{Choice, Run};
 use super::screen::Screen;
 use super::{Exit, Host, check, complain, hint, print, render, say, world};
 use crate::data::{DataError, Prepared, Progress, prepare};
 use crate::device::{self, Device, DeviceKind};
 use crate::diag::Diagnostic;
-use crate::exec::Error;
 use crate::exec::corpus::corpus_spec;
 use crate::exec::device::{Wish, choose};
-use crate::exec::dry::{DryRun, dry_run};
+use crate::exec::dry::dry_run;
 use crate::exec::host::memory::keep_big_buffers;
-use crate::exec::run::{Failure, Job, Pace, Start, Watch, run as train};
+use crate::exec::job::{Job, Pace, Start, Watch};
+use crate::exec::run::{Failure, run as train};
 use crate::exec::walk::Form;
-use crate::ledger::{
-    Compared, Event, Journal, Outcome, Reason, Recorded, RunDirectory, files, gap, recorded_steps, write_durably,
-};
+use crate::ledger::{Outcome, RunDirectory, files, write_durably};
 use crate::pipeline::Verdict;
 use crate::plan::{self, Plan};
 use crate::recipe::decode::Places;
 use crate::source::Sources;
-use crate::units::{Bytes, Seconds, Tokens};
+use crate::units::Tokens;
 
 /// Something that ends the command, already said to the user.
 struct Stop(Exit);
@@ -291,216 +294,6 @@ fn go(
     }
 }
 
-/// Refuses to go on with other tokens than those that the record was made with.
-fn same_corpus(events: &[Event], prepared: &Prepared) -> Outcomes<()> {
-    let recorded = events.iter().find_map(|e| if let Event::Start { corpus, .. } = e { Some(corpus) } else { None });
-    if recorded.is_none_or(|key| *key == prepared.manifest.key) {
-        return Ok(());
-    }
-    let message = "the text, or how it is prepared, is not what this run was begun with: its tokens would mean something else";
-    stop(Exit::Invalid, message, "put the files back as they were, or begin a new run with `cramplan run`")
-}
-
-fn report(outcome: &Outcome, path: &Path) -> Exit {
-    if outcome.reason == Reason::Interrupted {
-        say(&format!("stopped and saved after {} steps", outcome.steps.observed.unwrap_or(0.0)));
-        say(&format!("go on with `cramplan run --resume {}`", path.display()));
-        return Exit::Interrupted;
-    }
-    print(&summary(outcome, path));
-    Exit::Success
-}
-
-fn summary(o: &Outcome, path: &Path) -> String {
-    let seconds = |c: Compared| format!("planned {}, took {}", Seconds(c.planned), Seconds(c.observed.unwrap_or(f64::NAN)));
-    let count = |c: Compared| format!("planned {}, did {}", Tokens(c.planned as u64), Tokens(c.observed.unwrap_or(0.0) as u64));
-    let nat = |loss: Option<f64>| loss.map_or("none".to_owned(), |loss| format!("{loss:.3}"));
-    let mut references = vec![format!("unigram {}", nat(o.unigram_loss))];
-    if let (Some(bigram), Some(best)) = (o.bigram_loss, o.best_loss) {
-        references.push(format!("bigram {bigram:.3}"));
-        references.push(format!("best reachable {best:.3}"));
-    }
-    let deadline = o.deadline.map_or(String::new(), |t| format!(" (deadline {})", Seconds(t)));
-    [
-        format!("finished: {}\n", path.display()),
-        format!("  loss      {} nat on `<mask>` of the held-back text; {}", nat(o.mask_loss), references.join(" · ")),
-        format!("  time      {}{deadline}", seconds(o.seconds)),
-        format!("  steps     {}", count(o.steps)),
-        format!("  tokens    {}; {} a second in training", count(o.tokens), Tokens(o.tokens_per_second as u64)),
-        format!("  memory    tensors: {}", bytes(o.heap_bytes)),
-        format!("            process: {}", bytes(o.resident_bytes)),
-        format!("  weights   sha256 {}", o.weights),
-    ]
-    .join("\n")
-}
-
-fn bytes(c: Compared) -> String {
-    let planned = Bytes(c.planned as u64);
-    match c.observed {
-        Some(observed) => format!("planned {planned} at most, observed {}", Bytes(observed as u64)),
-        None => format!("planned {planned} at most, not observed"),
-    }
-}
-
-fn explain(failure: &Failure, plan: &Plan, path: &Path) {
-    complain(&format!("the run failed after {} steps: {}", failure.step, failure.error));
-    match &failure.error {
-        Error::OutOfMemory { .. } | Error::DeviceMemory { .. } => {
-            let e = &plan.estimate;
-            say(&format!("the plan had promised at most {} of {} ({})", e.peak.bytes, e.limit, e.limit_source));
-            hint(&format!("try `--set micro_batch={}`, or close what else uses the memory", (e.micro_batch / 2).max(1)));
-        }
-        Error::NotFinite { .. } => hint("lower `lr.peak`, set `optimizer.clip`, or raise `optimizer.eps`"),
-        Error::Backend { .. } | Error::Disk(_) | Error::File { .. } | Error::Mismatch { .. } => {}
-    }
-    match &failure.checkpoint {
-        Some(checkpoint) => {
-            say(&format!("the last good checkpoint is `{}`", checkpoint.display()));
-            // A loss that is no number would be met again: what helps there is another recipe, not going on.
-            if !matches!(failure.error, Error::NotFinite { .. }) {
-                hint(&format!("`cramplan run --resume {}` goes on from it", path.display()));
-            }
-        }
-        None => say("nothing was trained yet, so nothing is lost"),
-    }
-}
-
-/// Opens a run's directory with its plan.
-fn open(path: &Path) -> Outcomes<(RunDirectory, Plan)> {
-    let opened = if path.join(files::PLAN).is_file() { Some(RunDirectory::open(path)) } else { None };
-    let directory = match opened {
-        Some(Ok(directory)) => directory,
-        Some(Err(e)) if e.kind() == std::io::ErrorKind::WouldBlock => {
-            return stop(Exit::Invalid, &format!("another process works in `{}`", path.display()), "wait for it, or stop it");
-        }
-        Some(Err(e)) => {
-            let message = format!("the run `{}` cannot be opened: {e}", path.display());
-            return stop(Exit::Invalid, &message, "check that you may write there");
-        }
-        None => {
-            return stop(
-                Exit::Invalid,
-                &format!("`{}` is not the directory of a run", path.display()),
-                "it is one of those in `runs`",
-            );
-        }
-    };
-    let plan_path = directory.file(files::PLAN);
-    let text = std::fs::read_to_string(&plan_path).unwrap_or_default();
-    load_plan(&plan_path, &text).map(|plan| (directory, plan))
-}
-
-fn resume(options: &Run, path: &Path, hardware: &Hardware, host: Host) -> Outcomes<Exit> {
-    let (directory, plan) = open(path)?;
-    fits_hardware(&plan, hardware)?;
-    if let Some(outcome) = finished(directory.path()) {
-        say("this run is finished; there is nothing to resume");
-        return Ok(report(&outcome, path));
-    }
-    let metrics = directory.file(files::METRICS);
-    let events = if metrics.exists() { read_journal(&metrics)? } else { Vec::new() };
-    let start = match directory.checkpoints().all() {
-        Ok(checkpoints) if checkpoints.is_empty() => {
-            say("no checkpoint was written yet; beginning anew");
-            Start::Fresh
-        }
-        Ok(checkpoints) => Start::Checkpoint(checkpoints),
-        Err(e) => {
-            return stop(Exit::Failed, &format!("the checkpoints cannot be read: {e}"), "check the directory's permissions");
-        }
-    };
-    let replayed = events.iter().find_map(|e| if let Event::Start { replay_of, .. } = e { replay_of.clone() } else { None });
-    let mut screen = Screen::new(host);
-    let prepared = prepared(&plan, options, None, &mut screen)?;
-    same_corpus(&events, &prepared)?;
-    let Some(of) = replayed else {
-        return go(&plan, &directory, &prepared, hardware, (start, Pace::Budget), &mut screen).map(|(exit, _)| exit);
-    };
-    let original = Original::read(Path::new(&of))?;
-    let pace = Pace::Replay { of, steps: original.steps.clone() };
-    let (exit, outcome) = go(&plan, &directory, &prepared, hardware, (start, pace), &mut screen)?;
-    if exit == Exit::Success { compare(&original, &directory, &outcome) } else { Ok(exit) }
-}
-
-fn finished(run: &Path) -> Option<Outcome> {
-    let text = std::fs::read(run.join(files::OUTCOME)).ok()?;
-    serde_json::from_slice(&text).ok().filter(|o: &Outcome| o.reason == Reason::Finished)
-}
-
-fn read_journal(metrics: &Path) -> Outcomes<Vec<Event>> {
-    let unreadable =
-        |e| stop(Exit::Invalid, &format!("`{}` cannot be read: {e}", metrics.display()), "it must be the record of a run");
-    Journal::read(metrics).or_else(unreadable)
-}
-
-/// A run that is done over again.
-struct Original {
-    events: Vec<Event>,
-    steps: Vec<Recorded>,
-    outcome: Option<Outcome>,
-}
-
-impl Original {
-    fn read(path: &Path) -> Outcomes<Self> {
-        let metrics = path.join(files::METRICS);
-        let events = read_journal(&metrics)?;
-        let steps = recorded_steps(&events);
-        if steps.is_empty() {
-            return stop(
-                Exit::Invalid,
-                &format!("`{}` has no steps to replay", path.display()),
-                "name a run that has begun to train",
-            );
-        }
-        if let Some(step) = gap(&steps) {
-            let message = format!("`{}` lacks step {step}, so what came after it cannot be replayed", metrics.display());
-            return stop(Exit::Invalid, &message, "the record must be as the run wrote it");
-        }
-        Ok(Self { events, steps, outcome: finished(path) })
-    }
-}
-
-fn replay(options: &Run, path: &Path, hardware: &Hardware, host: Host) -> Outcomes<Exit> {
-    let original = Original::read(path)?;
-    let plan_path = path.join(files::PLAN);
-    let plan = load_plan(&plan_path, &std::fs::read_to_string(&plan_path).unwrap_or_default())?;
-    fits_hardware(&plan, hardware)?;
-    let mut screen = Screen::new(host);
-    let prepared = prepared(&plan, options, None, &mut screen)?;
-    same_corpus(&original.events, &prepared)?;
-    let recipe = std::fs::read_to_string(path.join(files::RECIPE)).unwrap_or_default();
-    let directory = directory(&options.runs, &plan, "-replay", &recipe, &prepared)?;
-    let of: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let pace = Pace::Replay { of: of.display().to_string(), steps: original.steps.clone() };
-    let (exit, outcome) = go(&plan, &directory, &prepared, hardware, (Start::Fresh, pace), &mut screen)?;
-    if exit == Exit::Success { compare(&original, &directory, &outcome) } else { Ok(exit) }
-}
-
-/// Says whether a replay met the same losses and, where the original was finished, the same weights.
-fn compare(original: &Original, directory: &RunDirectory, outcome: &Outcome) -> Outcomes<Exit> {
-    let new = recorded_steps(&read_journal(&directory.file(files::METRICS))?);
-    let old = &original.steps;
-    let differs = |(a, b): &(&Recorded, &Recorded)| a.loss.to_bits() != b.loss.to_bits();
-    if let Some((a, b)) = old.iter().zip(&new).find(differs) {
-        let message = format!("the replay differs from step {} on: loss {} was {}", a.step, b.loss, a.loss);
-        return stop(Exit::Failed, &message, "the same program on the same device gives the same numbers; what has changed?");
-    }
-    if old.len() != new.len() {
-        return stop(Exit::Failed, &format!("the replay has {} steps, the original {}", new.len(), old.len()), "");
-    }
-    match original.outcome.as_ref().map(|o| o.weights == outcome.weights) {
-        Some(false) => stop(Exit::Failed, "the losses are the same, the final weights are not", ""),
-        Some(true) => {
-            say(&format!("the replay is identical: {} losses and the final weights, to the bit", new.len()));
-            Ok(Exit::Success)
-        }
-        None => {
-            say(&format!("the replay is identical: {} losses, to the bit; the original has no final weights", new.len()));
-            Ok(Exit::Success)
-        }
-    }
-}
-
 fn dry(plan: &Plan, prepared: &Prepared, hardware: &Hardware, screen: &mut Screen) -> Outcomes<Exit> {
     let result = dry_run(plan, &prepared.shards, &hardware.device, hardware.form, screen);
     screen.close();
@@ -515,18 +308,4 @@ fn dry(plan: &Plan, prepared: &Prepared, hardware: &Hardware, screen: &mut Scree
             Err(Stop(Exit::Failed))
         }
     }
-}
-
-fn dry_text(seen: &DryRun, plan: &Plan) -> String {
-    let time = |c: Compared| format!("planned {}, took {}", Seconds(c.planned), Seconds(c.observed.unwrap_or(f64::NAN)));
-    let rate = plan.estimate.micro_tokens as f64 / seen.micro_step.observed.unwrap_or(f64::NAN);
-    [
-        format!("{}: three micro-steps and an update on {}; nothing was saved\n", plan.recipe.name, plan.device.name),
-        format!("  micro-step  {}; {} tokens a second", time(seen.micro_step), Tokens(rate as u64)),
-        format!("  update      {}", time(seen.update)),
-        format!("  tensors     {}", bytes(seen.heap_bytes)),
-        format!("  process     {}", bytes(seen.resident_bytes)),
-        format!("  loss        {:.3} nat", seen.loss),
-    ]
-    .join("\n")
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Host, say, world};
-use crate::exec::run::{Observed, Status, Watch};
+use crate::exec::job::{Observed, Status, Watch};
 use crate::units::{Bytes, Seconds, Tokens};
 
 /// A second Ctrl-C counts when it comes this long after the first.

@@ -5,8 +5,8 @@ use std::time::Instant;
 use burn::tensor::Device;
 
 use super::error::Error;
+use super::job::{Observed, Watch, mask_spec};
 use super::op::Scalars;
-use super::run::{Observed, Watch, mask_spec};
 use super::state::State;
 use super::trainer::{Feed, Trainer};
 use super::walk::Form;

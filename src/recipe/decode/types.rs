@@ -1,0 +1,180 @@
+//! The types that a field can have, and how each is read.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Decode, Decoder};
+use crate::recipe::schema::{Range, TypeInfo};
+use crate::recipe::value::{Dimension, Value, ValueKind};
+use crate::units::{Bytes, Flops, Ratio, Seconds};
+
+macro_rules! decode_number {
+    ($type:ty, $info:ident, [$($dimension:ident),+], $make:expr) => {
+        impl Decode for $type {
+            fn info() -> TypeInfo {
+                TypeInfo::$info
+            }
+
+            fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self> {
+                let q = cx.quantity(value, &TypeInfo::$info, &[$(Dimension::$dimension),+])?;
+                let x = q.number.as_f64();
+                cx.within(value, x, range)?;
+                let make: fn(f64) -> $type = $make;
+                Some(make(x))
+            }
+        }
+    };
+}
+
+decode_number!(f64, Real, [Plain, Percent], |x| x);
+decode_number!(Ratio, Share, [Plain, Percent], Ratio);
+decode_number!(Seconds, Duration, [Time], Seconds);
+decode_number!(Bytes, Size, [Size], |x| Bytes(x as u64));
+decode_number!(Flops, Work, [Work], |x| Flops(x as u128));
+
+impl Decode for u64 {
+    fn info() -> TypeInfo {
+        TypeInfo::Count
+    }
+
+    fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self> {
+        cx.count(value, TypeInfo::Count, range)
+    }
+}
+
+impl Decode for String {
+    fn info() -> TypeInfo {
+        TypeInfo::Text
+    }
+
+    fn decode(value: &Value, cx: &mut Decoder, _range: Option<&Range>) -> Option<Self> {
+        if let ValueKind::Text(text) = &value.kind {
+            return Some(text.clone());
+        }
+        cx.mismatch(value, &TypeInfo::Text);
+        None
+    }
+}
+
+impl Decode for bool {
+    fn info() -> TypeInfo {
+        TypeInfo::Flag
+    }
+
+    fn decode(value: &Value, cx: &mut Decoder, _range: Option<&Range>) -> Option<Self> {
+        if let ValueKind::Bool(flag) = value.kind {
+            return Some(flag);
+        }
+        cx.mismatch(value, &TypeInfo::Flag);
+        None
+    }
+}
+
+impl<T: Decode> Decode for Option<T> {
+    const OPTIONAL: bool = true;
+
+    fn info() -> TypeInfo {
+        T::info()
+    }
+
+    fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self> {
+        match &value.kind {
+            ValueKind::Name(ident) if ident.text == "None" => Some(None),
+            ValueKind::Tuple { name: Some(name), items } if name.text == "Some" && items.len() == 1 => {
+                items.first().and_then(|inner| T::decode(inner, cx, range)).map(Some)
+            }
+            _ => T::decode(value, cx, range).map(Some),
+        }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl<T: Decode> Decode for Vec<T> {
+    fn info() -> TypeInfo {
+        TypeInfo::List(T::info)
+    }
+
+    fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self> {
+        let ValueKind::List(items) = &value.kind else {
+            cx.mismatch(value, &Self::info());
+            return None;
+        };
+        // Every item is read, so that all of their errors are found, before the first failure ends it.
+        let read: Vec<Option<T>> = items.iter().map(|item| T::decode(item, cx, range)).collect();
+        read.into_iter().collect()
+    }
+}
+
+/// Two numbers in parentheses.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pair(pub f64, pub f64);
+
+impl Decode for Pair {
+    fn info() -> TypeInfo {
+        TypeInfo::Pair
+    }
+
+    fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self> {
+        let (ValueKind::Tuple { name: None, items } | ValueKind::List(items)) = &value.kind else {
+            cx.mismatch(value, &TypeInfo::Pair);
+            return None;
+        };
+        let [a, b] = items.as_slice() else {
+            cx.mismatch(value, &TypeInfo::Pair);
+            return None;
+        };
+        let (a, b) = (f64::decode(a, cx, range), f64::decode(b, cx, range));
+        Some(Self(a?, b?))
+    }
+}
+
+/// How often something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Interval {
+    /// Each time this share of the budget has been spent.
+    Share(Ratio),
+    /// Each time this long has passed.
+    Time(Seconds),
+    /// Each time this many optimizer steps are done.
+    Steps(u64),
+}
+
+impl Decode for Interval {
+    fn info() -> TypeInfo {
+        TypeInfo::Interval
+    }
+
+    fn decode(value: &Value, cx: &mut Decoder, _range: Option<&Range>) -> Option<Self> {
+        let q = cx.quantity(value, &TypeInfo::Interval, &[Dimension::Plain, Dimension::Percent, Dimension::Time])?;
+        let x = q.number.as_f64();
+        match q.dimension {
+            Dimension::Percent => cx.within(value, x, Some(&Range::above(0.0, 1.0))).map(|()| Self::Share(Ratio(x))),
+            Dimension::Time => cx.within(value, x, Some(&Range::above(0.0, f64::INFINITY))).map(|()| Self::Time(Seconds(x))),
+            _ => cx.count(value, TypeInfo::Interval, Some(&Range::closed(1.0, 1e15))).map(Self::Steps),
+        }
+    }
+}
+
+/// Sequences per forward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MicroBatch {
+    /// The fastest that fits.
+    Auto,
+    /// Exactly this many.
+    Fixed(u64),
+}
+
+impl Decode for MicroBatch {
+    fn info() -> TypeInfo {
+        TypeInfo::AutoCount
+    }
+
+    fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self> {
+        match &value.kind {
+            ValueKind::Name(ident) if ident.text == "Auto" => Some(Self::Auto),
+            _ => cx.count(value, TypeInfo::AutoCount, range).map(Self::Fixed),
+        }
+    }
+}
