@@ -23,28 +23,42 @@ fn weights(run: &Path) -> String {
     json(&run.join("outcome.json"))["weights"].as_str().unwrap().to_owned()
 }
 
+/// The last step in a run's record; 0 before the first.
+fn last_step(place: &Place) -> u64 {
+    let text = place.runs().first().and_then(|run| std::fs::read_to_string(run.join("metrics.jsonl")).ok()).unwrap_or_default();
+    let steps = text.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    steps.filter(|event| event["event"] == "step").find_map(|event| event["step"].as_u64()).unwrap_or(0)
+}
+
+/// Waits until a run has done some steps.
+fn wait_for_step(place: &Place, child: &mut std::process::Child, step: u64) {
+    while last_step(place) < step {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before step {step}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Twenty deaths at random instants of a run that saves after every step: whatever is hit, the resumed run ends with the
-/// weights of one that was never disturbed.
+/// weights of one that was never disturbed. The first lives end before or soon after the first step, the others spread
+/// over the run.
 #[test]
 fn twenty_kills_and_resumptions_end_with_the_undisturbed_weights() {
+    const STEPS: u64 = 1500;
     let recipe = small("steps: 1500", "checkpoint: Checkpoint(every: 1),");
     let calm = Place::with(&recipe);
-    let began = std::time::Instant::now();
     calm.succeed(&["run"]);
-    let whole = began.elapsed().as_secs_f64();
 
     let place = Place::with(&recipe);
     let stream = Stream::new(20, Purpose::Order);
     let mut child = place.spawn(&["run"]);
-    let mut kills = 0u64;
-    while kills < 20 {
-        // Each life is a thirtieth to a tenth of the run, so that twenty of them do not reach its end.
-        let moment = whole * (1.0 + 2.0 * stream.uniform(0, kills)) / 60.0 + 0.02;
-        assert!(kill_after(&mut child, Duration::from_secs_f64(moment)), "the run ended before it was killed twenty times");
-        kills += 1;
-        let runs = place.runs();
+    for life in 0..20 {
+        if life >= 3 {
+            wait_for_step(&place, &mut child, STEPS * life / 21);
+        }
+        let moment = stream.below(0, life, if life < 3 { 80 } else { 15 });
+        assert!(kill_after(&mut child, Duration::from_millis(moment)), "the run ended before it was killed twenty times");
         // Killed before it had a directory: then there is nothing to resume, and it starts anew.
-        child = match runs.first().filter(|run| run.join("plan.ron").is_file()) {
+        child = match place.runs().first().filter(|run| run.join("plan.ron").is_file()) {
             Some(run) => place.spawn(&["run", "--resume", run.to_str().unwrap()]),
             None => place.spawn(&["run"]),
         };
@@ -59,7 +73,8 @@ fn twenty_kills_and_resumptions_end_with_the_undisturbed_weights() {
 fn a_run_against_the_clock_is_replayed_to_the_bit_after_a_death() {
     let place = Place::with(&small("time: 4s", "checkpoint: Checkpoint(every: 300ms),"));
     let mut child = place.spawn(&["run"]);
-    assert!(kill_after(&mut child, Duration::from_secs(2)));
+    wait_for_step(&place, &mut child, 3);
+    assert!(kill_after(&mut child, Duration::from_secs(1)));
     let run = place.runs().remove(0);
     place.succeed(&["run", "--resume", run.to_str().unwrap()]);
     assert_eq!(events(&run, "resume").len(), 1);
@@ -77,9 +92,7 @@ fn a_run_is_not_resumed_with_other_text() {
     let text = "the quick brown fox jumps over the lazy dog while seven wizards box with five jugs of liquor\n\n";
     std::fs::write(place.path().join("a.txt"), text.repeat(300)).unwrap();
     let mut child = place.spawn(&["run"]);
-    while place.runs().first().is_none_or(|run| !run.join("metrics.jsonl").is_file() || events(run, "step").is_empty()) {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_for_step(&place, &mut child, 1);
     assert!(kill_after(&mut child, Duration::from_millis(50)));
     std::fs::write(place.path().join("b.txt"), text.repeat(10)).unwrap();
     let run = place.runs().remove(0);
@@ -112,16 +125,13 @@ fn interrupt(child: &std::process::Child) {
 
 #[test]
 fn an_interrupted_run_is_saved_says_how_to_go_on_and_ends_with_the_same_weights() {
-    let recipe = small("steps: 400", "");
+    let recipe = small("steps: 1500", "");
     let calm = Place::with(&recipe);
     calm.succeed(&["run"]);
     let place = Place::with(&recipe);
     let mut command = place.command(&["run"]);
-    let child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    // Wait for the first step in the record, then interrupt.
-    while place.runs().first().is_none_or(|run| !run.join("metrics.jsonl").is_file() || events(run, "step").is_empty()) {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    wait_for_step(&place, &mut child, 1);
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
