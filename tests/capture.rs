@@ -3,12 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
 
+mod common;
+
 use burn::tensor::Device;
 use burn_ir::{FloatOperationIr, OperationIr};
 use cramplan::exec::op::Scalars;
 use cramplan::exec::value::Value;
 use cramplan::exec::walk::{Form, Walker};
-use cramplan::pipeline::{Inputs, compile};
 use cramplan::step::tensor::{DType, Role, TensorType};
 use cramplan::step::{StepGraphs, Walk};
 use cramplan::units::Flops;
@@ -16,16 +17,8 @@ use cramplan::units::Flops;
 /// The graphs of a shipped recipe, with what makes them large made small.
 fn graphs(name: &str, smaller: &[&str]) -> StepGraphs {
     let path = format!("{}/recipes/{name}", env!("CARGO_MANIFEST_DIR"));
-    let overrides: Vec<String> = smaller.iter().map(|s| (*s).to_owned()).collect();
-    let read: &mut cramplan::pipeline::Read<'_> = &mut |_, _| Err("no imports".into());
-    let inputs = Inputs {
-        entry: (name.to_owned(), std::fs::read_to_string(path).unwrap()),
-        read,
-        overrides: &overrides,
-        machine: cramplan::device::find("rtx-a6000").unwrap(),
-        asked: Some("rtx-a6000".into()),
-    };
-    compile(inputs).verdict.unwrap().costed().graphs.clone()
+    let card = cramplan::device::find("rtx-a6000").unwrap();
+    common::costed(&std::fs::read_to_string(path).unwrap(), smaller, card).graphs
 }
 
 fn source(role: Role, ty: &TensorType, device: &Device) -> Value {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
 
+mod common;
+
 use std::sync::Mutex;
 
 use burn::tensor::Device;
@@ -9,7 +11,6 @@ use cramplan::budget::backend;
 use cramplan::exec::op::Scalars;
 use cramplan::exec::value::Value;
 use cramplan::exec::walk::{Form, Walker};
-use cramplan::pipeline::{Inputs, compile};
 use cramplan::step::lifetime::{Bill, Lifetimes, timeline};
 use cramplan::step::tensor::{DType, Part, Role, TensorType};
 use cramplan::step::{StepGraphs, Walk};
@@ -43,10 +44,8 @@ fn graphs() -> (StepGraphs, cramplan::device::Device) {
         avx2: true,
         memory: cramplan::device::Sourced::new(cramplan::units::Bytes::gib(8), "test"),
     });
-    let read: &mut cramplan::pipeline::Read<'_> = &mut |_, _| Err("no imports".into());
-    let inputs = Inputs { entry: ("memory".into(), RECIPE.into()), read, overrides: &[], machine, asked: None };
-    let verdict = compile(inputs).verdict.unwrap();
-    (verdict.costed().graphs.clone(), verdict.costed().device.clone())
+    let costed = common::costed(RECIPE, &[], machine);
+    (costed.graphs, costed.device)
 }
 
 fn source(role: Role, ty: &TensorType, device: &Device) -> Value {

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
 
+mod common;
+
 use std::collections::BTreeMap;
 
 use burn::tensor::activation::{gelu, log_softmax, softmax};
@@ -10,7 +12,6 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use cramplan::exec::state::{State, sinusoids};
 use cramplan::exec::trainer::{Feed, Trainer};
 use cramplan::exec::walk::Form;
-use cramplan::pipeline::{Inputs, compile};
 use cramplan::recipe::settings::Recipe;
 use cramplan::step::StepGraphs;
 
@@ -27,14 +28,7 @@ const RECIPE: &str = r#"Recipe(
 )"#;
 
 fn recipe() -> Recipe {
-    let inputs = Inputs {
-        entry: ("oracle".into(), RECIPE.into()),
-        read: &mut |_, _| Err("no imports".into()),
-        overrides: &[],
-        machine: cramplan::device::find("rtx-a6000").unwrap(),
-        asked: None,
-    };
-    compile(inputs).verdict.unwrap().costed().recipe.clone()
+    common::costed(RECIPE, &[], cramplan::device::find("rtx-a6000").unwrap()).recipe
 }
 
 /// A fixed micro-batch: 64 tokens of which 16 are predicted, one with weight 0.

@@ -82,8 +82,7 @@ impl Walker {
         let types = Signature { inputs: &inputs, outputs: &outputs };
         let run = runner(&node.op);
         if self.form == Form::Host {
-            let held = slots.iter().flatten().map(bytes).sum();
-            let mut desk = Desk::open(node, types, &self.lifetimes.reuse[i], slots, held)?;
+            let mut desk = Desk::open(node, types, &self.lifetimes.reuse[i], slots)?;
             desk.run(run, node, types, scalars);
             desk.close(node, slots, &self.device);
         } else {
@@ -129,7 +128,7 @@ enum Buffer {
 }
 
 impl Desk {
-    fn open(node: &Node, types: Signature<'_>, reuse: &[(usize, usize)], slots: &mut Slots, held: Bytes) -> Result<Self, Error> {
+    fn open(node: &Node, types: Signature<'_>, reuse: &[(usize, usize)], slots: &mut Slots) -> Result<Self, Error> {
         let mut inputs = BTreeMap::new();
         for id in &node.inputs {
             if let Some(value) = slots[id.0 as usize].take() {
@@ -144,9 +143,12 @@ impl Desk {
                 return Err(missing(node));
             }
         }
+        // Asked for only where memory runs out: it looks at every tensor.
+        let operands: Bytes = types.inputs.iter().map(TensorType::bytes).sum();
+        let held = || slots.iter().flatten().map(bytes).sum::<Bytes>() + operands;
         let mut desk = Self { inputs, outputs: Vec::new() };
         for (o, ty) in types.outputs.iter().enumerate() {
-            let data = desk.output(node, o, ty, reuse, held)?;
+            let data = desk.output(node, o, ty, reuse, &held)?;
             desk.outputs.push(data);
         }
         Ok(desk)
@@ -159,7 +161,7 @@ impl Desk {
         o: usize,
         ty: &TensorType,
         reuse: &[(usize, usize)],
-        held: Bytes,
+        held: &dyn Fn() -> Bytes,
     ) -> Result<TensorData, Error> {
         if let Some((i, _)) = reuse.iter().find(|(_, output)| *output == o)
             && let Some(Buffer::Float(data)) = self.inputs.remove(&node.inputs[*i])
@@ -167,7 +169,7 @@ impl Desk {
             return Ok(data);
         }
         let length = ty.elements() as usize;
-        let mut data = buffer(length, || format!("{} in {}", node.op.rule().name(), node.place), || held)?;
+        let mut data = buffer(length, || format!("{} in {}", node.op.rule().name(), node.place), held)?;
         let copied = node.op.rule().in_place().iter().find(|(_, output)| *output == o);
         if let Some((i, _)) = copied
             && let Some(Buffer::Float(from)) = self.inputs.get(&node.inputs[*i])

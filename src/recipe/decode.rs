@@ -59,7 +59,6 @@ pub struct Fields {
     info: &'static RecordInfo,
     given: Vec<FieldValue>,
     span: Span,
-    taken: Vec<&'static str>,
 }
 
 impl Fields {
@@ -153,7 +152,7 @@ impl Decoder {
             Given::Named(fields) => fields,
             Given::Positional(items) => self.name_positional(value, info, items)?,
         };
-        Some(Fields { info, given, span: head(value), taken: Vec::new() })
+        Some(Fields { info, given, span: head(value) })
     }
 
     /// A single unnamed value is the first field: `Text("a.txt")`, `Constant(1e-3)`.
@@ -180,8 +179,7 @@ impl Decoder {
     }
 
     /// Reads one field of an open struct: its value, its default, or nothing where it is optional.
-    pub fn field<T: Decode>(&mut self, fields: &mut Fields, name: &'static str) -> Option<T> {
-        fields.taken.push(name);
+    pub fn field<T: Decode>(&mut self, fields: &Fields, name: &'static str) -> Option<T> {
         let info = fields.info.fields.iter().find(|f| f.name == name)?;
         let given = fields.given.iter().find(|f| f.name.text == name).map(|f| f.value.clone());
         self.path.push(name);

@@ -217,8 +217,8 @@ macro_rules! record {
 
             fn decode(value: &$crate::recipe::value::Value, cx: &mut $crate::recipe::decode::Decoder, _range: Option<&$crate::recipe::schema::Range>) -> Option<Self> {
                 static INFO: $crate::recipe::schema::RecordInfo = $name::INFO;
-                let mut fields = cx.open_record(value, &INFO)?;
-                $( let $field = cx.field::<$ty>(&mut fields, stringify!($field)); )*
+                let fields = cx.open_record(value, &INFO)?;
+                $( let $field = cx.field::<$ty>(&fields, stringify!($field)); )*
                 cx.close(&fields);
                 Some(Self { $( $field: $field?, )* })
             }
@@ -258,11 +258,10 @@ macro_rules! choice {
 
             fn decode(value: &$crate::recipe::value::Value, cx: &mut $crate::recipe::decode::Decoder, _range: Option<&$crate::recipe::schema::Range>) -> Option<Self> {
                 static INFO: $crate::recipe::schema::ChoiceInfo = $name::INFO;
-                #[allow(unused_mut, reason = "a variant without fields takes none")]
-                let mut fields = cx.open_choice(value, &INFO)?;
+                let fields = cx.open_choice(value, &INFO)?;
                 match fields.name() {
                     $( stringify!($variant) => {
-                        $( let $field = cx.field::<$ty>(&mut fields, stringify!($field)); )*
+                        $( let $field = cx.field::<$ty>(&fields, stringify!($field)); )*
                         cx.close(&fields);
                         Some(Self::$variant { $( $field: $field?, )* })
                     } )+

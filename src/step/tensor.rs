@@ -163,11 +163,6 @@ impl Role {
             Self::Input(_) | Self::Activation => Part::Activations,
         }
     }
-
-    /// Whether the tensor stays in memory from the first step to the last.
-    pub fn is_resident(self) -> bool {
-        matches!(self, Self::Weight(_) | Self::FirstMoment(_) | Self::SecondMoment(_) | Self::PositionTable)
-    }
 }
 
 /// A line of the memory bill.

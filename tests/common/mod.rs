@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(missing_docs, reason = "the names say it")]
 
+use cramplan::check::Costed;
+use cramplan::device::Device;
+use cramplan::pipeline::{Inputs, Read, compile};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -51,6 +54,15 @@ impl Place {
         runs.sort_by_key(|path| std::fs::metadata(path.join("plan.ron")).and_then(|m| m.modified()).ok());
         runs
     }
+}
+
+/// A recipe's text compiled, with overrides, for a machine.
+pub fn costed(text: &str, overrides: &[&str], machine: Device) -> Costed {
+    let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+    let read: &mut Read<'_> = &mut |_, _| Err("no imports".into());
+    let asked = Some(machine.name.clone());
+    let inputs = Inputs { entry: ("recipe.ron".into(), text.to_owned()), read, overrides: &overrides, machine, asked };
+    compile(inputs).verdict.unwrap().costed().clone()
 }
 
 /// A file of JSON.

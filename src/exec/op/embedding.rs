@@ -3,22 +3,16 @@
 use burn::tensor::{IndexingUpdateOp, Tensor};
 
 use super::{Frame, Plain, Run, flat};
-use crate::step::op::{Embedding, EmbeddingGradient, Zeros};
+use crate::step::op::{Embedding, EmbeddingGradient, SelectRows, Zeros};
 
+/// A table's rows by token id are its rows selected.
 impl Run for Embedding {
     fn host(&self, frame: &mut Frame<'_>) {
-        let d = frame.dim(0, 1);
-        let (table, ids) = (frame.floats(0), frame.indices(1));
-        let [out] = frame.take();
-        for (y, id) in out.chunks_exact_mut(d).zip(ids) {
-            y.copy_from_slice(&table[*id as usize * d..][..d]);
-        }
+        SelectRows.host(frame);
     }
 
-    fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
-        let ids = x.index(1);
-        let table: Tensor<2> = x.take(0);
-        vec![flat(table.select(0, ids))]
+    fn plain(&self, x: Plain<'_>) -> Vec<Tensor<1>> {
+        SelectRows.plain(x)
     }
 }
 
