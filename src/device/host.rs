@@ -43,7 +43,10 @@ pub fn cpu(facts: &HostFacts) -> Device {
         name: "cpu".to_owned(),
         kind: DeviceKind::Cpu { threads },
         memory: facts.memory.clone(),
-        overhead: Sourced::new(Bytes::mib(96), "assumed: program, runtime and allocator slack, 15 to 180 MiB seen"),
+        overhead: Sourced::new(
+            Bytes::mib(96),
+            "assumed; beyond tensors and text 20 MiB (quick start) to 95 MiB (crammed-BERT, 8 × 128) were seen",
+        ),
         peak: Sourced::new(
             FlopRate(peak),
             format!("{threads} threads × {:.2} GHz ({}) × {isa}", clock.value / 1e9, clock.source),
