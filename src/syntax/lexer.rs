@@ -12,7 +12,7 @@ use nom::{IResult, Offset, Parser};
 
 use super::ast::Numeric;
 use super::literal::{Fault, number, raw_opener, unescape};
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
 
 /// What a token is.
@@ -130,7 +130,7 @@ impl<'t> Lexer<'t> {
 
     fn unclosed_comment(&mut self) {
         let help = "put `*/` where it ends; comments nest, so each `/*` needs its own";
-        self.report(Fault::new("syntax-unclosed", 0..2, "this comment does not end", "opened here", help));
+        self.report(Fault::new(Code::SyntaxUnclosed, 0..2, "this comment does not end", "opened here", help));
         self.out.broken = true;
         self.rest = &self.rest[self.rest.len()..];
     }
@@ -146,7 +146,7 @@ impl<'t> Lexer<'t> {
             } else {
                 "put a `\"` where it ends"
             };
-            self.report(Fault::new("syntax-string", 0..end, "this text does not end", "the text that opens here", help));
+            self.report(Fault::new(Code::SyntaxString, 0..end, "this text does not end", "the text that opens here", help));
         }
         self.odd_quotes |= self.rest.starts_with('"');
         self.out.broken = true;
@@ -253,7 +253,7 @@ fn single_quoted(input: &str) -> IResult<&str, Lexeme> {
 
 fn in_single_quotes(body: &str) -> Fault {
     let help = format!("write `\"{body}\"`");
-    Fault::new("syntax-string", 0..body.len() + 2, "a text stands in double quotes", "single quotes hold one character", help)
+    Fault::new(Code::SyntaxString, 0..body.len() + 2, "a text stands in double quotes", "single quotes hold one character", help)
 }
 
 fn is_byte_literal(input: &str) -> bool {
@@ -265,7 +265,7 @@ fn bytes(input: &str) -> IResult<&str, Lexeme> {
     let raw = |i| raw_text(i).map(|(rest, _)| (rest, ""));
     let (rest, _) = preceded(char('b'), alt((character_body, |i| quoted(i, false), raw))).parse(input)?;
     let (message, help) = ("a recipe holds no bytes", "leave the `b` out: a text will do");
-    Ok((rest, Err(Fault::new("syntax-unsupported", 0..input.offset(rest), message, "a byte literal", help))))
+    Ok((rest, Err(Fault::new(Code::SyntaxUnsupported, 0..input.offset(rest), message, "a byte literal", help))))
 }
 
 #[cfg(test)]
@@ -277,7 +277,7 @@ mod tests {
     }
 
     fn faults(text: &str) -> Vec<(&'static str, u32, u32)> {
-        lex(SourceId(0), text).faults.iter().filter_map(|d| d.span().map(|s| (d.code, s.start, s.end))).collect()
+        lex(SourceId(0), text).faults.iter().filter_map(|d| d.span().map(|s| (d.code.as_str(), s.start, s.end))).collect()
     }
 
     #[test]

@@ -12,12 +12,13 @@ use nom::sequence::{pair, preceded, terminated};
 use nom::{IResult, Parser};
 
 use super::ast::Numeric;
+use crate::diag::Code;
 
 /// What is wrong with a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     /// Code of the diagnostic.
-    pub code: &'static str,
+    pub code: Code,
     /// Where, in bytes from the start of the token.
     pub at: Range<usize>,
     /// What is wrong.
@@ -30,7 +31,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(
-        code: &'static str,
+        code: Code,
         at: Range<usize>,
         message: impl Into<String>,
         here: &'static str,
@@ -79,7 +80,7 @@ pub(super) fn number(input: &str) -> IResult<&str, Result<Numeric, Fault>> {
     if let Ok((after, more)) = too_many_points(rest) {
         let (message, help) =
             (format!("`{text}{more}` is not a number"), "write one decimal point, or put the text in double quotes");
-        return Ok((after, Err(Fault::new("syntax-number", 0..text.len() + more.len(), message, "two decimal points", help))));
+        return Ok((after, Err(Fault::new(Code::SyntaxNumber, 0..text.len() + more.len(), message, "two decimal points", help))));
     }
     Ok((rest, decimal_value(text)))
 }
@@ -95,14 +96,14 @@ fn radix_value(base: char, letters: &str) -> Result<Numeric, Fault> {
         let message = format!("`0{base}{letters}` is not a {name} number");
         let help =
             format!("after `0{base}` come digits below {radix}, for example `0{base}{}`", if radix == 16 { "ff" } else { "10" });
-        Fault::new("syntax-number", 0..letters.len() + 2, message, "cannot be read", help)
+        Fault::new(Code::SyntaxNumber, 0..letters.len() + 2, message, "cannot be read", help)
     })
 }
 
 fn decimal_value(text: &str) -> Result<Numeric, Fault> {
     let plain: String = text.chars().filter(|c| *c != '_').collect();
     let too_large = |help: &str| {
-        Fault::new("syntax-number", 0..text.len(), format!("the number `{}` is too large", shortened(text)), "too large", help)
+        Fault::new(Code::SyntaxNumber, 0..text.len(), format!("the number `{}` is too large", shortened(text)), "too large", help)
     };
     if plain.bytes().all(|b| b.is_ascii_digit()) {
         return plain.parse().map(Numeric::Integer).map_err(|_| too_large("whole numbers end near 1.7e38"));
@@ -160,7 +161,7 @@ fn bad_escape(at: Range<usize>, body: &str) -> Fault {
     let message = format!("`{}` is not an escape", body.get(at.clone()).unwrap_or("\\"));
     let help =
         "escapes are `\\n`, `\\r`, `\\t`, `\\0`, `\\\\`, `\\\"`, `\\'`, `\\x41` and `\\u{e4}`; a backslash itself is `\\\\`";
-    Fault::new("syntax-string", at, message, "unknown escape", help)
+    Fault::new(Code::SyntaxString, at, message, "unknown escape", help)
 }
 
 fn next_char_end(text: &str, from: usize) -> usize {
