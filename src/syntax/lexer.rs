@@ -203,6 +203,11 @@ fn name(input: &str) -> IResult<&str, &str> {
         .parse(input)
 }
 
+/// Whether a text is one name.
+pub(super) fn is_name(text: &str) -> bool {
+    name(text).is_ok_and(|(rest, _)| rest.is_empty())
+}
+
 /// `r#type`: a name that may look like a keyword.
 fn raw_name(input: &str) -> IResult<&str, &str> {
     preceded(tag("r#"), name).parse(input)
