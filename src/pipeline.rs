@@ -101,6 +101,8 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
             }
         }
     });
+    // As they stand in the texts, the recipe before what it imports.
+    diagnostics.sort_by_key(Diagnostic::span);
     Compilation { sources, diagnostics, resolved, verdict }
 }
 

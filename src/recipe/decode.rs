@@ -175,11 +175,13 @@ impl Decoder {
         }
         match record_parts(value) {
             Some((name, given)) => {
-                if let Some(name) = name.filter(|name| name.as_str() != info.name) {
-                    self.report(unknown::record(info, &name, head(value)));
+                let other = name.filter(|name| name.as_str() != info.name);
+                if let Some(name) = &other {
+                    self.report(unknown::record(info, name, head(value)));
                     self.fail();
                 }
-                self.open(value, info, given)
+                // Of a struct that is perhaps another one, not every field can be asked for.
+                self.open(value, info, given).map(|fields| Fields { broken: fields.broken || other.is_some(), ..fields })
             }
             None => {
                 self.mismatch(value, &TypeInfo::Record(info));

@@ -28,13 +28,15 @@ struct Body {
     entries: Vec<Entry>,
     /// Whether a comma stood at the end.
     trailing: bool,
+    /// Whether something in it could not be read.
+    broken: bool,
 }
 
 impl Parser<'_> {
     /// `( .. )`, after a name or alone.
     pub(super) fn parentheses(&mut self, name: Option<Ident>) -> Expr {
         let start = name.as_ref().map_or(self.span(), |n| n.span);
-        match self.body('(', ')', false) {
+        match self.body(false) {
             Some(body) => {
                 let below = self.height;
                 let kind = self.classify(name, body);
@@ -47,7 +49,7 @@ impl Parser<'_> {
     /// `[ .. ]`
     pub(super) fn list(&mut self) -> Expr {
         let start = self.span();
-        let Some(body) = self.body('[', ']', true) else { return self.poisoned(start.to(self.last())) };
+        let Some(body) = self.body(true) else { return self.poisoned(start.to(self.last())) };
         let below = self.height;
         let items = body.entries.into_iter().filter_map(|entry| self.list_item(entry)).collect();
         self.grown(ExprKind::List(items), start.to(self.last()), below)
@@ -68,27 +70,28 @@ impl Parser<'_> {
         let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), message).here("not expected here");
         self.report(diagnostic.help(format!("write `{}(..)`", name.text)));
         let span = name.span;
-        let Some(body) = self.body('{', '}', false) else { return self.poisoned(span) };
+        let Some(body) = self.body(false) else { return self.poisoned(span) };
         let below = self.height;
         let kind = self.classify(Some(name), body);
         self.grown(kind, span.to(self.last()), below)
     }
 
     /// Everything up to the closing bracket; `None` where it would be too deep.
-    fn body(&mut self, open: char, close: char, list: bool) -> Option<Body> {
+    fn body(&mut self, list: bool) -> Option<Body> {
         let opener = self.span();
-        if self.closers.len() + 1 >= MAX_DEPTH {
+        if self.open + 1 >= MAX_DEPTH {
             self.report_depth(opener);
             self.skip_balanced();
             return None;
         }
         self.bump();
-        self.closers.push(close);
-        let (mut body, mut height) = (Body { entries: Vec::new(), trailing: false }, 0);
-        while !self.at_end(opener, open, close) {
+        self.open += 1;
+        let (mut body, mut height) = (Body { entries: Vec::new(), trailing: false, broken: false }, 0);
+        while !self.at_end() {
             let before = self.position();
             if let Some(entry) = self.entry(list) {
-                body.trailing = self.separator(entry.is_poisoned(), close);
+                body.broken |= matches!(&entry, Entry::Item(Expr { kind: ExprKind::Poisoned, .. }));
+                body.trailing = self.separator(entry.is_poisoned());
                 body.entries.push(entry);
                 height = height.max(self.height);
             }
@@ -96,69 +99,23 @@ impl Parser<'_> {
                 self.bump();
             }
         }
-        self.closers.pop();
+        self.open -= 1;
         self.height = height;
         Some(body)
     }
 
-    /// Whether the body ends here; takes the closing bracket, or reports that it is missing.
-    fn at_end(&mut self, opener: Span, open: char, close: char) -> bool {
-        match *self.kind() {
-            Kind::Punct(c) if c == close => self.close(opener, open),
-            Kind::Punct(c @ (')' | ']' | '}')) if self.closers.contains(&c) => self.unclosed(opener, open, close),
-            Kind::Punct(')' | ']' | '}') => self.mismatched(opener, close),
-            Kind::End => {
-                let (opener, open) = self.suspect.unwrap_or((opener, open));
-                self.unclosed(opener, open, closing(open));
-            }
+    /// Whether the body ends here; takes the closing bracket, which is the right one, since brackets were mended.
+    fn at_end(&mut self) -> bool {
+        match self.kind() {
+            Kind::Punct(')' | ']' | '}') => self.bump(),
+            Kind::End => {}
             _ => return false,
         }
         true
     }
 
-    fn close(&mut self, opener: Span, open: char) {
-        if self.leads() && self.suspect.is_none() && self.column(self.span()) < self.indent(opener) {
-            self.suspect = Some((opener, open));
-        }
-        self.bump();
-    }
-
-    /// Bytes before a place on its line.
-    fn column(&self, span: Span) -> usize {
-        self.line_before(span).len()
-    }
-
-    /// Blanks at the start of the line of a place.
-    fn indent(&self, span: Span) -> usize {
-        let line = self.line_before(span);
-        line.len() - line.trim_start().len()
-    }
-
-    fn line_before(&self, span: Span) -> &str {
-        let before = self.text.get(..span.start as usize).unwrap_or_default();
-        before.rsplit('\n').next().unwrap_or(before)
-    }
-
-    fn unclosed(&mut self, opener: Span, open: char, close: char) {
-        if !std::mem::replace(&mut self.unbalanced, true) {
-            let diagnostic =
-                Diagnostic::error(Code::SyntaxUnclosed, opener, format!("this `{open}` is not closed")).here("opened here");
-            let diagnostic = diagnostic.and(self.gap(), format!("`{close}` expected by here"));
-            self.report(diagnostic.help(format!("put a `{close}` where it ends")));
-        }
-    }
-
-    fn mismatched(&mut self, opener: Span, close: char) {
-        if !std::mem::replace(&mut self.unbalanced, true) {
-            let message = format!("expected `{close}`, found {}", self.found());
-            let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), message).here("closes nothing");
-            self.report(diagnostic.and(opener, "opened here").help(format!("put a `{close}` here")));
-        }
-        self.bump();
-    }
-
     /// What comes between two entries; tells whether a comma did.
-    fn separator(&mut self, poisoned: bool, close: char) -> bool {
+    fn separator(&mut self, poisoned: bool) -> bool {
         match self.kind() {
             Kind::Punct(',') => (),
             Kind::Punct(')' | ']' | '}') | Kind::End => return false,
@@ -167,7 +124,7 @@ impl Parser<'_> {
             _ if poisoned => self.recover(),
             _ if self.begins_entry() => self.missing_comma(),
             _ => {
-                self.unexpected(&format!("`,` or `{close}`"), "put a `,` between two values");
+                self.unexpected("`,` or a closing bracket", "put a `,` between two values");
                 self.recover();
             }
         }
@@ -189,7 +146,7 @@ impl Parser<'_> {
         loop {
             match *self.kind() {
                 Kind::Punct(',' | ';') | Kind::End => return,
-                Kind::Punct(c @ (')' | ']' | '}')) if self.closers.contains(&c) => return,
+                Kind::Punct(')' | ']' | '}') => return,
                 Kind::Ident(_) if self.is(1, ':') && !self.is(2, ':') => return,
                 Kind::Punct('(' | '[' | '{') => self.skip_balanced(),
                 _ => self.bump(),
@@ -288,8 +245,8 @@ impl Parser<'_> {
     fn field_value(&mut self, name: &Ident) -> Expr {
         let absent = match self.kind() {
             Kind::Punct(',' | ';') => true,
-            Kind::Punct(c @ (')' | ']' | '}')) => self.closers.contains(c),
-            Kind::End => !self.unbalanced,
+            Kind::Punct(')' | ']' | '}') => true,
+            Kind::End => !self.hidden,
             Kind::Ident(_) => self.is(1, ':') && !self.is(2, ':'),
             _ => false,
         };
@@ -347,7 +304,7 @@ impl Parser<'_> {
     fn classify(&mut self, name: Option<Ident>, body: Body) -> ExprKind {
         let is_item = |entry: &Entry| matches!(entry, Entry::Item(_));
         if body.entries.is_empty() || !body.entries.iter().all(is_item) {
-            return ExprKind::Struct(self.gather(name, body.entries));
+            return ExprKind::Struct(self.gather(name, body.entries, body.broken));
         }
         let mut items: Vec<Expr> =
             body.entries.into_iter().filter_map(|e| if let Entry::Item(value) = e { Some(value) } else { None }).collect();
@@ -357,19 +314,22 @@ impl Parser<'_> {
         }
     }
 
-    fn gather(&mut self, name: Option<Ident>, entries: Vec<Entry>) -> Struct {
-        let (mut fields, mut rest) = (Vec::new(), None::<Rest>);
+    fn gather(&mut self, name: Option<Ident>, entries: Vec<Entry>, broken: bool) -> Struct {
+        let (mut fields, mut rest, mut broken) = (Vec::new(), None::<Rest>, broken);
         for entry in entries {
             if let (Some(rest), false) = (&rest, entry.is_poisoned()) {
                 self.report_early_rest(rest.span);
             }
             match entry {
                 Entry::Field(field) => fields.push(field),
-                Entry::Item(value) => fields.extend(self.nameless(value)),
+                Entry::Item(value) => match self.nameless(value) {
+                    Some(field) => fields.push(field),
+                    None => broken = true,
+                },
                 Entry::Rest(new) => rest = rest.or(Some(new)),
             }
         }
-        Struct { name, fields, rest, broken: false }
+        Struct { name, fields, rest, broken }
     }
 
     fn report_early_rest(&mut self, span: Span) {
@@ -410,14 +370,6 @@ impl Parser<'_> {
                 None
             }
         }
-    }
-}
-
-fn closing(open: char) -> char {
-    match open {
-        '(' => ')',
-        '[' => ']',
-        _ => '}',
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: nothing here knows what a field means; any text gives a tree or diagnostics, never a panic.
 
 pub mod ast;
+mod brackets;
 mod entries;
 mod lexer;
 mod literal;

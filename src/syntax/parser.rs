@@ -3,6 +3,7 @@
 //! Invariant: every loop takes a token or ends, and no recursion goes deeper than [`MAX_DEPTH`].
 
 use super::ast::{Document, Expr, ExprKind, Ident, Let, Number, Numeric, Operator};
+use super::brackets::mend;
 use super::lexer::{Kind, Token, lex};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
@@ -10,20 +11,27 @@ use crate::source::{SourceId, Span};
 /// How high a tree may be.
 pub(super) const MAX_DEPTH: usize = 128;
 
+/// The bracket that closes another.
+pub(super) fn closing(open: char) -> char {
+    match open {
+        '(' => ')',
+        '[' => ']',
+        _ => '}',
+    }
+}
+
 /// Reads one text.
 pub(super) struct Parser<'t> {
     pub(super) text: &'t str,
     tokens: Vec<Token>,
     at: usize,
-    /// Closing brackets that are awaited.
-    pub(super) closers: Vec<char>,
+    /// How many brackets are open.
+    pub(super) open: usize,
     /// Height of the expression that was read last.
     pub(super) height: usize,
     too_deep: bool,
-    /// Whether brackets are known not to match, so that what follows from it is not reported.
-    pub(super) unbalanced: bool,
-    /// An opening bracket whose closing one stands too far left.
-    pub(super) suspect: Option<(Span, char)>,
+    /// Whether something hides a part of the text, so that what seems to be missing is not reported.
+    pub(super) hidden: bool,
     faults: usize,
     diagnostics: Vec<Diagnostic>,
 }
@@ -31,17 +39,19 @@ pub(super) struct Parser<'t> {
 impl<'t> Parser<'t> {
     pub(super) fn new(source: SourceId, text: &'t str) -> Self {
         let lexed = lex(source, text);
+        let (tokens, found) = mend(lexed.tokens, text, lexed.broken);
+        let mut diagnostics = lexed.faults;
+        diagnostics.extend(found);
         Self {
             text,
-            tokens: lexed.tokens,
+            tokens,
             at: 0,
-            closers: Vec::new(),
+            open: 0,
             height: 0,
             too_deep: false,
-            unbalanced: lexed.broken,
-            suspect: None,
-            faults: lexed.faults.len(),
-            diagnostics: lexed.faults,
+            hidden: lexed.broken,
+            faults: diagnostics.len(),
+            diagnostics,
         }
     }
 
@@ -191,7 +201,7 @@ impl<'t> Parser<'t> {
             (Kind::Ident(_), Kind::Punct(':')) if !self.is(2, ':') => self.bare_fields(),
             _ => return self.expression(),
         };
-        self.unbalanced = true;
+        self.hidden = true;
         value
     }
 
@@ -202,7 +212,7 @@ impl<'t> Parser<'t> {
             "there is no recipe in this text"
         };
         let diagnostic = Diagnostic::error(Code::SyntaxMissingValue, self.gap(), message).here("expected here");
-        if !self.unbalanced {
+        if !self.hidden {
             self.report(diagnostic.help("a recipe begins with `Recipe(` and ends with `)`"));
         }
         self.poisoned(self.gap())
@@ -220,7 +230,10 @@ impl<'t> Parser<'t> {
     }
 
     fn nothing_follows(&mut self, what: &str) {
-        if *self.kind() == Kind::End || self.unbalanced {
+        while *self.kind() == Kind::Bad {
+            self.bump();
+        }
+        if *self.kind() == Kind::End || self.hidden {
             return;
         }
         let help = match self.kind() {
@@ -260,7 +273,7 @@ impl<'t> Parser<'t> {
         if self.eat(';') {
             return;
         }
-        if !poisoned && !self.unbalanced {
+        if !poisoned && !self.hidden {
             let diagnostic =
                 Diagnostic::error(Code::SyntaxUnexpected, self.gap(), "a `let` ends with `;`").here("the value ends here");
             self.report(diagnostic.help("put a `;` here"));
@@ -425,9 +438,7 @@ impl<'t> Parser<'t> {
 
     fn no_value(&mut self) -> Expr {
         match self.kind() {
-            Kind::End if self.unbalanced => (),
-            // A bracket that nothing awaits is reported where it is taken.
-            Kind::Punct(c @ (')' | ']' | '}')) if !self.closers.contains(c) => (),
+            Kind::End if self.hidden => (),
             Kind::Punct(',' | ';' | ')' | ']' | '}') | Kind::End => {
                 let message = format!("expected a value before {}", self.found());
                 let diagnostic = Diagnostic::error(Code::SyntaxMissingValue, self.gap(), message).here("a value is missing here");

@@ -81,11 +81,73 @@ fn common_mistakes_are_met() {
     }
 }
 
+const BLOCK: &str = r#"Recipe(
+    data: Corpus(
+        sources: [Text("a"), Synthetic(sentences: 10)],
+        tokenizer: WordPiece(vocab: 512),
+    ),
+    model: Encoder(
+        width: 8,
+        feed_forward: GeluGlu(intermediate: 16),
+    ),
+    optimizer: AdamW(betas: (0.9, 0.98), clip: 0.5),
+    lr: Constant(1e-3),
+)
+"#;
+
+/// The only error of [`BLOCK`] with one piece replaced: its code, the line it is on, and what stands around it on that line.
+fn error_of(from: &str, to: &str) -> (&'static str, String) {
+    assert_eq!(BLOCK.matches(from).count(), 1, "{from}");
+    let text = BLOCK.replace(from, to);
+    let (document, found) = parse(SourceId(0), &text);
+    let [only] = found.as_slice() else { panic!("{from} → {to}: {found:#?}") };
+    let span = only.span().expect("has a place");
+    let (start, end) = (span.start as usize, span.end as usize);
+    let shown =
+        format!("{}‸{}‸{}", &text[start.saturating_sub(8)..start], &text[start..end], &text[end..(end + 4).min(text.len())]);
+    // All the rest is read as it was meant.
+    assert_eq!(plain(&document.expect("short").value), plain(&tree(BLOCK).value), "{from} → {to}");
+    (only.code.as_str(), shown.replace('\n', "↵"))
+}
+
 #[test]
-fn brackets_that_do_not_match_are_reported_once_and_where_they_open() {
-    assert_eq!(errors("R(a: [1, 2"), [("syntax-unclosed", "[1, 2")]);
-    assert_eq!(errors("R(\n  d: C(\n    a: 1,\n  m: E(\n    w: 1,\n  ),\n)\n"), [("syntax-unclosed", "(\n    a:")]);
-    assert_eq!(errors("R(a: [T(1], b: 2)"), [("syntax-unclosed", "(1], b: ")]);
+fn a_bracket_that_was_lost_is_found_and_everything_is_read_as_it_was_meant() {
+    let unclosed = |shown: &str| ("syntax-unclosed", shown.to_owned());
+    let expected = |shown: &str| ("syntax-unexpected", shown.to_owned());
+    assert_eq!(error_of("16),\n    ),", "16),\n    ,"), unclosed("te: 16),‸‸↵   "));
+    assert_eq!(error_of("16),\n    ),\n", "16),\n"), unclosed("ate: 16)‸‸,↵  "));
+    assert_eq!(error_of("16),", "16,"), unclosed("iate: 16‸‸,↵  "));
+    assert_eq!(error_of("10)]", "10]"), unclosed("nces: 10‸‸],↵ "));
+    assert_eq!(error_of("10)]", "10)"), unclosed("ces: 10)‸‸,↵  "));
+    assert_eq!(error_of("1e-3),\n)", "1e-3),\n"), unclosed("t(1e-3),‸‸↵↵"));
+    assert_eq!(error_of("Encoder(", "Encoder"), expected(" Encoder‸‸↵   "));
+    assert_eq!(error_of("GeluGlu(", "GeluGlu "), expected(" GeluGlu‸‸ int"));
+    assert_eq!(error_of("Text(\"a\")", "Text\"a\")"), expected("s: [Text‸‸\"a\")"));
+    assert_eq!(error_of("Recipe(", "Recipe"), expected("Recipe‸‸↵   "));
+    assert_eq!(error_of("sources: [", "sources: "), expected("ources: ‸‸Text"));
+    assert_eq!(error_of("betas: (", "betas: "), expected("(betas: ‸‸0.9,"));
+    assert_eq!(error_of("Constant(1", "Constant 1"), expected("Constant‸‸ 1e-"));
+}
+
+#[test]
+fn a_bracket_of_the_wrong_kind_is_named() {
+    let expected = |shown: &str| ("syntax-unexpected", shown.to_owned());
+    assert_eq!(error_of("Encoder(", "Encoder["), expected(" Encoder‸[‸↵   "));
+    assert_eq!(error_of("Encoder(", "Encoder{"), expected(" Encoder‸{‸↵   "));
+    assert_eq!(error_of("16),\n    )", "16),\n    ]"), expected("6),↵    ‸]‸,↵  "));
+    assert_eq!(error_of("16)", "16}"), expected("iate: 16‸}‸,↵  "));
+    assert_eq!(error_of("10)]", "10))"), expected("ces: 10)‸)‸,↵  "));
+    assert_eq!(error_of("sources: [", "sources: ("), expected("ources: ‸(‸Text"));
+    assert_eq!(error_of("betas: (", "betas: ["), expected("(betas: ‸[‸0.9,"));
+    assert_eq!(error_of("0.98)", "0.98]"), expected(".9, 0.98‸]‸, cl"));
+}
+
+#[test]
+fn a_bracket_too_much_closes_nothing() {
+    assert_eq!(error_of("16),", "16)),").0, "syntax-unexpected");
+    assert_eq!(errors("R(a: 1))"), [("syntax-unexpected", ")")]);
+    assert_eq!(errors("R(a: [1, 2"), [("syntax-unclosed", "")]);
+    assert_eq!(errors("R(a: [T(1], b: 2)"), [("syntax-unclosed", "], b: 2)")]);
     assert_eq!(errors("R(a: (1], b: 2)"), [("syntax-unexpected", "], b: 2)")]);
     assert_eq!(errors("R(a: [T(\"x)],\n b: \"y\")"), [("syntax-string", "\"x)],\n b")]);
     assert_eq!(errors("R(a: 1, /* b: 2)"), [("syntax-unclosed", "/* b: 2)")]);

@@ -12,6 +12,15 @@ use crate::syntax;
 /// Adds the way out for the commonest confusions.
 pub(super) fn remedied(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo, lets: &[String]) -> Diagnostic {
     match &value.kind {
+        ValueKind::Text(text) if matches!(wanted, TypeInfo::Share) && text.trim().parse::<f64>().is_ok_and(|x| x > 1.0) => {
+            let share = format!("{}%", text.trim());
+            diagnostic.help(format!("take the quotes off, and write a percentage: `{share}`")).fix(
+                format!("write `{share}`"),
+                false,
+                value.span,
+                share,
+            )
+        }
         ValueKind::Text(text) if quoted_for_nothing(text, wanted) => {
             let title = format!("write `{text}` without quotes");
             diagnostic.help(format!("take the quotes off: `{text}`")).fix(title, true, value.span, text.as_str())

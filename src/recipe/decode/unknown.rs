@@ -96,13 +96,7 @@ pub(super) fn field(fields: &Fields, field: &FieldValue, here: &str) -> (Diagnos
             (diagnostic.help(help).fix(format!("write `{close}`"), free && letters <= 2, span, close), None)
         }
         Meant::Elsewhere(path) if path.contains('`') => (diagnostic.help(format!("there is `{path}`")), None),
-        Meant::Elsewhere(path) => {
-            let help = match parent(&path) {
-                "" => format!("it belongs {}", place(&path)),
-                parent => format!("it belongs in `{parent}`, as `{path}`"),
-            };
-            (diagnostic.help(help), Some(path))
-        }
+        Meant::Elsewhere(path) => (diagnostic.help(format!("`{name}` belongs {}", place(&path))), Some(path)),
         Meant::ElsewhereOtherwise(path) => {
             let last = path.rsplit('.').next().unwrap_or_default();
             (diagnostic.help(format!("did you mean `{last}`? it belongs {}", place(&path))), Some(path))

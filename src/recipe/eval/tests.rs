@@ -125,7 +125,7 @@ fn imports_that_fail_are_reported_once_and_poison_their_struct() {
     assert_eq!(found(&[("a", "R(..import(\"b\"))"), ("b", "Q()")]), ["import-failed"]);
     assert_eq!(found(&[("a", "R(..import(\"b\"))"), ("b", "R(..import(\"a\"))")]), ["import-cycle"]);
     assert_eq!(found(&[("a", "R(..import(\"a\"))")]), ["import-cycle"]);
-    assert_eq!(found(&[("a", "R(..import(\"b\"))"), ("b", "R(a: ]")]), ["syntax-unexpected"]);
+    assert_eq!(found(&[("a", "R(..import(\"b\"))"), ("b", "R(a: 1]")]), ["syntax-unexpected"]);
     assert_eq!(bad("R(..import(\"x\"))"), ["import-failed"]);
 }
 
