@@ -10,6 +10,7 @@ pub mod schema;
 pub mod settings;
 pub mod spending;
 pub mod suggest;
+pub mod synonyms;
 pub mod value;
 
 use self::decode::{Decode, Decoder, Places};
