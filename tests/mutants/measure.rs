@@ -180,7 +180,8 @@ impl Rows {
     }
 }
 
-fn percent(part: usize, whole: usize) -> f64 {
+/// A part in percent; 0 of nothing.
+pub fn percent(part: usize, whole: usize) -> f64 {
     100.0 * part as f64 / whole.max(1) as f64
 }
 

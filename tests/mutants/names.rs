@@ -93,12 +93,12 @@ fn swapped(name: &[char], draw: &mut Draw) -> Option<String> {
 
 fn dropped(name: &[char], draw: &mut Draw) -> Option<String> {
     let at = draw.below(name.len());
-    Some(joined(&[&name[..at], &name[at + 1..]]))
+    Some(joined(&[name.get(..at)?, name.get(at + 1..)?]))
 }
 
 fn doubled(name: &[char], draw: &mut Draw) -> Option<String> {
     let at = draw.below(name.len());
-    Some(joined(&[&name[..=at], &name[at..]]))
+    Some(joined(&[name.get(..=at)?, name.get(at..)?]))
 }
 
 /// A key next to the right one, on a QWERTY keyboard.
@@ -131,10 +131,8 @@ fn other_case(name: &[char], draw: &mut Draw) -> Option<String> {
 
 /// With an `s`, or without the one it has.
 fn plural(name: &[char], _draw: &mut Draw) -> Option<String> {
-    Some(match name.split_last() {
-        Some(('s', rest)) if rest.len() > 1 => rest.iter().collect(),
-        _ => joined(&[name, &['s']]),
-    })
+    let (last, rest) = name.split_last()?;
+    Some(if *last == 's' && rest.len() > 1 { joined(&[rest]) } else { joined(&[name, &['s']]) })
 }
 
 /// `weightDecay` for `weight_decay`.

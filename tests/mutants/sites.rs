@@ -174,12 +174,16 @@ impl Sites {
             }
             TypeInfo::List(item) => {
                 if let ExprKind::List(items) = &expr.kind {
-                    items.iter().for_each(|value| self.walk(value, item(), here));
+                    for value in items {
+                        self.walk(value, item(), here);
+                    }
                 }
             }
             TypeInfo::Pair => {
                 if let ExprKind::Tuple(tuple) = &expr.kind {
-                    tuple.items.iter().for_each(|value| self.want(value, TypeInfo::Real, here));
+                    for value in &tuple.items {
+                        self.want(value, TypeInfo::Real, here);
+                    }
                 }
             }
             _ => (),

@@ -82,10 +82,10 @@ enum Shape {
     Text,
     Flag,
     Name,
-    /// A list, of so many items.
-    List(usize),
-    /// Several values in parentheses.
-    Tuple(usize),
+    /// A list of one value; two would make a pair.
+    ListOfOne,
+    /// Three values in parentheses.
+    Three,
     /// A struct without a name.
     Struct,
 }
@@ -98,8 +98,8 @@ fn literals(value: &str) -> Vec<(String, Shape)> {
         ("1.5".to_owned(), Shape::Fraction),
         ("true".to_owned(), Shape::Flag),
         ("Large".to_owned(), Shape::Name),
-        (format!("[{value}]"), Shape::List(1)),
-        ("(0.9, 0.98, 0.5)".to_owned(), Shape::Tuple(3)),
+        (format!("[{value}]"), Shape::ListOfOne),
+        ("(0.9, 0.98, 0.5)".to_owned(), Shape::Three),
         (format!("(value: {value})"), Shape::Struct),
     ];
     if !value.contains('"') {
@@ -137,9 +137,8 @@ fn is_wrong(ty: &TypeInfo, shape: &Shape) -> bool {
         Shape::Flag => !matches!(ty, TypeInfo::Flag),
         // A name is a variant without fields: an unknown one where variants are wanted.
         Shape::Name => !matches!(ty, TypeInfo::Choice(_) | TypeInfo::Record(_)),
-        Shape::List(n) => !matches!(ty, TypeInfo::List(_)) && !(matches!(ty, TypeInfo::Pair) && *n == 2),
-        Shape::Tuple(n) => !matches!(ty, TypeInfo::Record(_)) && !(matches!(ty, TypeInfo::Pair) && *n == 2),
-        Shape::Struct => !matches!(ty, TypeInfo::Record(_)),
+        Shape::ListOfOne => !matches!(ty, TypeInfo::List(_)),
+        Shape::Three | Shape::Struct => !matches!(ty, TypeInfo::Record(_)),
     }
 }
 
