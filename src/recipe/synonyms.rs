@@ -1,9 +1,204 @@
-//! What other programs call the fields and choices of a recipe, so that "`hidden_size` is `width` here" can be said.
+//! What other tools call our fields and variants: data alone, for the help of unknown names.
 //!
-//! Invariant: every path and every choice on the right side is one of the schema; a test holds that.
+//! Invariant: every path is one of the schema, and no foreign name is a name of ours, so that a field which merely stands in the wrong
+//! struct is explained as that.
 
-/// Another program's name for a field, and the field's path.
-pub const FIELD_SYNONYMS: &[(&str, &str)] = &[];
+/// A field's name elsewhere, and the dotted path of ours. A path that ends in a field of a variant, such as `lr.peak_at`, names the variant's
+/// field by the path under which it is reported.
+pub const FIELD_SYNONYMS: &[(&str, &str)] = &[
+    // cramming (Geiping & Goldstein): the groups and keys of its Hydra configuration.
+    ("arch", "model"),
+    ("train", "optimizer"),
+    ("num_transformer_layers", "model.depth"),
+    ("hidden_dim", "model.width"),
+    ("intermed_size", "model.feed_forward.intermediate"),
+    ("microbatch_size", "micro_batch"),
+    ("batch_size_ramp", "batch.until"),
+    ("gradient_clipping", "optimizer.clip"),
+    ("limited_decay_keys", "optimizer.decay"),
+    ("optim", "optimizer"),
+    ("scheduler", "lr"),
+    ("seq_length", "model.sequence"),
+    ("sparse_prediction", "objective.prediction"),
+    ("validation_seqs", "evaluation.sequences"),
+    ("base_seed", "seed"),
+    // Hugging Face: configurations of its BERT.
+    ("hidden_size", "model.width"),
+    ("num_hidden_layers", "model.depth"),
+    ("num_attention_heads", "model.heads"),
+    ("intermediate_size", "model.feed_forward.intermediate"),
+    ("max_position_embeddings", "model.sequence"),
+    ("vocab_size", "data.tokenizer.vocab"),
+    ("layer_norm_eps", "model.norm.eps"),
+    ("initializer_range", "model.init.std"),
+    // Hugging Face: arguments of its trainer and its collator.
+    ("learning_rate", "lr"),
+    ("lr_scheduler_type", "lr"),
+    ("per_device_train_batch_size", "micro_batch"),
+    ("train_batch_size", "batch"),
+    ("gradient_accumulation_steps", "batch"),
+    ("max_grad_norm", "optimizer.clip"),
+    ("adam_beta1", "optimizer.betas"),
+    ("adam_beta2", "optimizer.betas"),
+    ("adam_epsilon", "optimizer.eps"),
+    ("warmup_ratio", "lr.peak_at"),
+    ("warmup_steps", "lr.peak_at"),
+    ("max_steps", "budget.steps"),
+    ("eval_steps", "evaluation.every"),
+    ("save_steps", "checkpoint.every"),
+    ("save_total_limit", "checkpoint.keep"),
+    ("output_dir", "name"),
+    ("run_name", "name"),
+    ("mlm_probability", "objective.rate"),
+    ("max_seq_length", "model.sequence"),
+    // nanoGPT and other models of the GPT family.
+    ("n_embd", "model.width"),
+    ("n_layer", "model.depth"),
+    ("n_head", "model.heads"),
+    ("block_size", "model.sequence"),
+    ("context_length", "model.sequence"),
+    ("max_iters", "budget.steps"),
+    ("grad_clip", "optimizer.clip"),
+    ("eval_interval", "evaluation.every"),
+    ("beta1", "optimizer.betas"),
+    ("beta2", "optimizer.betas"),
+    // PyTorch and the letters of "Attention Is All You Need".
+    ("d_model", "model.width"),
+    ("nhead", "model.heads"),
+    ("num_encoder_layers", "model.depth"),
+    ("dim_feedforward", "model.feed_forward.intermediate"),
+    ("d_ff", "model.feed_forward.intermediate"),
+    ("max_norm", "optimizer.clip"),
+    // JAX, T5 and fairseq.
+    ("emb_dim", "model.width"),
+    ("mlp_dim", "model.feed_forward.intermediate"),
+    ("num_heads", "model.heads"),
+    ("encoder_embed_dim", "model.width"),
+    ("encoder_layers", "model.depth"),
+    ("clip_norm", "optimizer.clip"),
+    ("max_update", "budget.steps"),
+    // What people write from memory.
+    ("num_layers", "model.depth"),
+    ("n_layers", "model.depth"),
+    ("layers", "model.depth"),
+    ("n_heads", "model.heads"),
+    ("dim", "model.width"),
+    ("embedding_dim", "model.width"),
+    ("ffn_dim", "model.feed_forward.intermediate"),
+    ("ffn", "model.feed_forward"),
+    ("mlp", "model.feed_forward"),
+    ("seq_len", "model.sequence"),
+    ("max_length", "model.sequence"),
+    ("dataset", "data"),
+    ("corpus", "data"),
+    ("mask_rate", "objective.rate"),
+    ("mask_probability", "objective.rate"),
+    ("mask_prob", "objective.rate"),
+    ("batch_size", "batch"),
+    ("global_batch_size", "batch"),
+    ("schedule", "lr"),
+    ("max_lr", "lr.peak"),
+    ("warmup", "lr.peak_at"),
+    ("epsilon", "optimizer.eps"),
+    ("wd", "optimizer.weight_decay"),
+    ("eval", "evaluation"),
+    ("checkpointing", "checkpoint"),
+    ("val_split", "data.validation"),
+    ("test_size", "data.validation"),
+    ("gpu", "budget.device"),
+    ("vram", "budget.memory"),
+    ("max_memory", "budget.memory"),
+    ("hours", "budget.time"),
+    ("max_time", "budget.time"),
+    ("time_limit", "budget.time"),
+    ("max_tokens", "budget.tokens"),
+    ("max_flops", "budget.flops"),
+    ("random_seed", "seed"),
+];
 
-/// Another program's name for a choice, and ours.
-pub const VARIANT_SYNONYMS: &[(&str, &str)] = &[];
+/// A variant's or a struct's name elsewhere, or the text that stands for it there, and ours.
+pub const VARIANT_SYNONYMS: &[(&str, &str)] = &[
+    // cramming
+    ("budget-triangle2", "Triangle"),
+    ("triangle2", "Triangle"),
+    ("budget-constant", "Constant"),
+    ("ScriptableLM", "Encoder"),
+    ("GLU", "GeluGlu"),
+    ("GEGLU", "GeluGlu"),
+    // Hugging Face
+    ("BertConfig", "Encoder"),
+    ("BertModel", "Encoder"),
+    ("BertForMaskedLM", "Encoder"),
+    ("adamw_torch", "AdamW"),
+    ("constant_with_warmup", "Constant"),
+    ("TrainingArguments", "Recipe"),
+    // PyTorch
+    ("TransformerEncoder", "Encoder"),
+    ("OneCycleLR", "Triangle"),
+    ("ConstantLR", "Constant"),
+    // What people write from memory.
+    ("Bert", "Encoder"),
+    ("Transformer", "Encoder"),
+    ("MLM", "MaskedLm"),
+    ("MaskedLanguageModeling", "MaskedLm"),
+    ("Adam", "AdamW"),
+    ("OneCycle", "Triangle"),
+    ("Triangular", "Triangle"),
+    ("Fixed", "Constant"),
+    ("Linear", "Triangle"),
+    ("LN", "LayerNorm"),
+    ("Gaussian", "Normal"),
+    ("All", "Everything"),
+    ("Dataset", "Corpus"),
+    ("File", "Text"),
+    ("Files", "Text"),
+    ("NFD", "StripAccents"),
+    ("LowerCase", "Lowercase"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::schema::{RecordInfo, TypeInfo, homes_of};
+    use super::super::settings::Recipe;
+    use super::*;
+
+    static ROOT: RecordInfo = Recipe::INFO;
+
+    fn structs(record: &'static RecordInfo, found: &mut BTreeSet<&'static str>) {
+        found.insert(record.name);
+        record.fields.iter().for_each(|field| variants((field.ty)(), found));
+    }
+
+    fn variants(ty: TypeInfo, found: &mut BTreeSet<&'static str>) {
+        match ty {
+            TypeInfo::Record(record) => structs(record, found),
+            TypeInfo::Choice(choice) => choice.variants.iter().for_each(|variant| structs(variant, found)),
+            TypeInfo::List(item) => variants(item(), found),
+            _ => (),
+        }
+    }
+
+    #[test]
+    fn every_path_is_one_of_the_schema_and_no_foreign_name_is_ours() {
+        let mut seen = BTreeSet::new();
+        for (foreign, path) in FIELD_SYNONYMS {
+            let name = path.rsplit('.').next().unwrap();
+            assert!(homes_of(name, &ROOT).iter().any(|home| home == path), "there is no `{path}`");
+            assert!(homes_of(foreign, &ROOT).is_empty(), "`{foreign}` is a field of ours");
+            assert!(seen.insert(foreign), "`{foreign}` stands here twice");
+        }
+    }
+
+    #[test]
+    fn every_variant_is_one_of_the_schema_and_no_foreign_name_is_ours() {
+        let (mut ours, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        structs(&ROOT, &mut ours);
+        for (foreign, variant) in VARIANT_SYNONYMS {
+            assert!(ours.contains(variant), "there is no `{variant}`");
+            assert!(!ours.contains(foreign), "`{foreign}` is a variant of ours");
+            assert!(seen.insert(foreign), "`{foreign}` stands here twice");
+        }
+    }
+}
