@@ -1,9 +1,10 @@
 //! From a text to its tokens, comments and blanks left out.
 //!
-//! Invariant: the tokens end with exactly one `End`, their spans rise, and each fault left a `Bad` token or `broken` behind.
+//! Invariant: the tokens end with exactly one `End`, their spans rise, and each fault left a `Bad` token or `broken` behind, but
+//! for those of a line or a blank that is passed over.
 
 use nom::branch::alt;
-use nom::bytes::complete::{is_not, tag, take_till, take_until, take_while};
+use nom::bytes::complete::{is_not, tag, take_till, take_until, take_while, take_while1};
 use nom::character::complete::{anychar, char, none_of, satisfy};
 use nom::combinator::{map, opt, recognize};
 use nom::multi::many0_count;
@@ -11,7 +12,7 @@ use nom::sequence::{delimited, pair, preceded};
 use nom::{IResult, Offset, Parser};
 
 use super::ast::Numeric;
-use super::literal::{Fault, number, raw_opener, unescape};
+use super::literal::{Fault, begins_name, continues_name, number, raw_opener, unescape};
 use crate::diag::Diagnostic;
 use crate::source::{SourceId, Span};
 
@@ -74,12 +75,14 @@ struct Lexer<'t> {
 }
 
 impl<'t> Lexer<'t> {
+    /// At the first letter of a text. EBNF `byte order mark`.
     fn new(source: SourceId, text: &'t str, one_line: bool) -> Self {
         let out = Lexed { tokens: Vec::new(), faults: Vec::new(), broken: false };
         Self { source, text, rest: text.strip_prefix('\u{feff}').unwrap_or(text), one_line, odd_quotes: false, out }
     }
 
     fn run(mut self) -> Self {
+        self.shebang();
         loop {
             let before = self.rest;
             self.skip_trivia();
@@ -89,6 +92,7 @@ impl<'t> Lexer<'t> {
                 return self;
             }
             match token(self.rest, self.one_line) {
+                Ok((rest, Ok(Kind::Dots))) => self.dots(rest, leads),
                 Ok((rest, Ok(kind))) => self.push(kind, rest, leads),
                 Ok((rest, Err(fault))) => {
                     self.report(fault);
@@ -112,10 +116,68 @@ impl<'t> Lexer<'t> {
         self.out.faults.push(Diagnostic::error(fault.code, span, fault.message).here(fault.here).help(fault.help));
     }
 
+    /// Reports and passes over a first line for the shell.
+    fn shebang(&mut self) {
+        let Some(after) = self.rest.strip_prefix("#!").filter(|after| !skip(after).starts_with('[')) else { return };
+        let line = after.find('\n').map_or(self.rest.len(), |end| end + 2);
+        let help = "take the line out: `cramplan run FILE` runs a recipe";
+        self.report(Fault::new("syntax-unsupported", 0..line, "a recipe has no line for the shell", "a shebang line", help));
+        self.rest = &self.rest[line..];
+    }
+
+    /// `..` of an import, or a range, which is refused whole.
+    fn dots(&mut self, after: &'t str, leads: bool) {
+        let Some(end) = self.range_end(after) else { return self.push(Kind::Dots, after, leads) };
+        let leads = self.take_back_number().unwrap_or(leads);
+        let help = "write one number; what goes from one value to another has a field for each end";
+        let fault = Fault::new("syntax-unsupported", 0..self.rest.offset(end), "a recipe has no ranges", "a range", help);
+        self.report(fault);
+        self.push(Kind::Bad, end, leads);
+    }
+
+    /// Where the range ends whose `..` ends at `after`; `None` where it is no range.
+    fn range_end(&self, after: &'t str) -> Option<&'t str> {
+        let last = self.out.tokens.last();
+        let follows = self.number_before() > 0 || last.is_some_and(|t| t.kind == Kind::Punct(':'));
+        let to = after.strip_prefix('=').unwrap_or(after);
+        let signed = skip(to).trim_start_matches(['+', '-']);
+        match number(signed) {
+            Ok((end, _)) => Some(end.trim_start_matches(|c| continues_name(c) || c == '%')),
+            Err(_) if to.len() < after.len() || follows && !skip(after).starts_with("import") => Some(to),
+            Err(_) => None,
+        }
+    }
+
+    /// How many tokens make up the number, with its unit, that ends just here.
+    fn number_before(&self) -> usize {
+        let here = self.text.offset(self.rest);
+        match self.out.tokens.as_slice() {
+            [.., number] if matches!(number.kind, Kind::Number(_)) && number.span.end as usize == here => 1,
+            [.., number, unit]
+                if matches!(number.kind, Kind::Number(_))
+                    && matches!(unit.kind, Kind::Ident(_) | Kind::Punct('%'))
+                    && (number.span.end, unit.span.end as usize) == (unit.span.start, here) =>
+            {
+                2
+            }
+            _ => 0,
+        }
+    }
+
+    /// Goes back to where the number before this place begins; gives whether that leads its line.
+    fn take_back_number(&mut self) -> Option<bool> {
+        let first = self.out.tokens.len() - self.number_before();
+        let number = self.out.tokens.drain(first..).next()?;
+        self.rest = &self.text[number.span.start as usize..];
+        Some(number.leads)
+    }
+
+    /// Passes over blanks and comments.
     fn skip_trivia(&mut self) {
         loop {
             let before = self.rest.len();
             self.rest = skip(self.rest);
+            self.odd_blank();
             if self.rest.starts_with("/*") {
                 match comment_end(self.rest) {
                     Some(end) => self.rest = &self.rest[end..],
@@ -126,6 +188,15 @@ impl<'t> Lexer<'t> {
                 return;
             }
         }
+    }
+
+    /// Reports a character that looks like a blank and is none, and passes over it.
+    fn odd_blank(&mut self) {
+        let Some(c) = self.rest.chars().next().filter(|c| is_odd_blank(*c)) else { return };
+        let message = format!("the invisible character U+{:04X} is no blank of a recipe", u32::from(c));
+        let help = "put an ordinary space in its place, or nothing";
+        self.report(Fault::new("syntax-unexpected", 0..c.len_utf8(), message, "an invisible character", help));
+        self.rest = &self.rest[c.len_utf8()..];
     }
 
     fn unclosed_comment(&mut self) {
@@ -143,6 +214,8 @@ impl<'t> Lexer<'t> {
         if !self.out.broken {
             let help = if self.rest.starts_with('r') {
                 "close it with a `\"` and as many `#` as it opens with"
+            } else if self.rest.starts_with('\'') {
+                "a text stands in double quotes, `\"..\"`"
             } else {
                 "put a `\"` where it ends"
             };
@@ -154,9 +227,14 @@ impl<'t> Lexer<'t> {
     }
 }
 
-/// What Unicode calls pattern white space, as RON does.
+/// What Unicode calls pattern white space, as RON does. EBNF `blank`.
 fn is_blank(c: char) -> bool {
     matches!(c, '\t'..='\r' | ' ' | '\u{85}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}')
+}
+
+/// What is to be seen as a blank, or not at all, and is none.
+fn is_odd_blank(c: char) -> bool {
+    c.is_whitespace() && !is_blank(c) || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
 }
 
 fn skip(input: &str) -> &str {
@@ -165,7 +243,7 @@ fn skip(input: &str) -> &str {
     recognize(pair(blanks, opt(comment))).parse(input).map_or(input, |(rest, _): (&str, &str)| rest)
 }
 
-/// Where the comment that begins here ends, comments within it counted.
+/// Where the comment that begins here ends, comments within it counted. EBNF `comment`.
 fn comment_end(input: &str) -> Option<usize> {
     let (mut depth, mut at) = (0_usize, 0);
     loop {
@@ -189,8 +267,7 @@ fn token(input: &str, one_line: bool) -> IResult<&str, Lexeme> {
         Some(b'\'') => alt((character, single_quoted)).parse(input),
         Some(b'r') if raw_opener(input).is_ok() => raw_text(input),
         Some(b'b') if is_byte_literal(input) => bytes(input),
-        _ => alt((map(number, |n| n.map(Kind::Number)), map(alt((raw_name, name)), |n| Ok(Kind::Ident(n.to_owned()))), sign))
-            .parse(input),
+        _ => alt((map(number, |n| n.map(Kind::Number)), raw_name, word, sign)).parse(input),
     }
 }
 
@@ -198,14 +275,28 @@ fn sign(input: &str) -> IResult<&str, Lexeme> {
     map(alt((map(tag(".."), |_| Kind::Dots), map(anychar, Kind::Punct))), Ok).parse(input)
 }
 
-fn name(input: &str) -> IResult<&str, &str> {
-    recognize(pair(satisfy(|c| c.is_alphabetic() || c == '_'), take_while(|c: char| c.is_alphanumeric() || c == '_')))
-        .parse(input)
+/// A name, a unit, or a number that RON writes in letters. EBNF `name`.
+fn word(input: &str) -> IResult<&str, Lexeme> {
+    let (rest, word) = recognize(pair(satisfy(begins_name), take_while(continues_name))).parse(input)?;
+    let endless = matches!(word, "inf" | "inff32" | "inff64" | "NaN" | "NaNf32" | "NaNf64");
+    if endless && !skip(rest).starts_with([':', '(']) {
+        let message = format!("a recipe has no `{word}`");
+        let fault = Fault::new("syntax-unsupported", 0..word.len(), message, "not a finite number", "write a finite number");
+        return Ok((rest, Err(fault)));
+    }
+    Ok((rest, Ok(Kind::Ident(word.to_owned()))))
 }
 
-/// `r#type`: a name that may look like a keyword.
-fn raw_name(input: &str) -> IResult<&str, &str> {
-    preceded(tag("r#"), name).parse(input)
+/// `r#type`: a name that may look like a keyword or hold signs. EBNF `raw name`.
+fn raw_name(input: &str) -> IResult<&str, Lexeme> {
+    let letters = take_while1(|c| continues_name(c) || matches!(c, '.' | '+' | '-'));
+    let (rest, name) = preceded(tag("r#"), letters).parse(input)?;
+    if matches!(name, "true" | "false") {
+        let message = format!("`{name}` is a truth value and cannot be a name");
+        let help = format!("write `{name}` without the `r#`, or take another name");
+        return Ok((rest, Err(Fault::new("syntax-unsupported", 0..name.len() + 2, message, "not a name", help))));
+    }
+    Ok((rest, Ok(Kind::Ident(name.to_owned()))))
 }
 
 /// The letters between double quotes, escapes unread.
@@ -215,12 +306,14 @@ fn quoted(input: &str, one_line: bool) -> IResult<&str, &str> {
     delimited(char('"'), recognize(many0_count(piece)), char('"')).parse(input)
 }
 
+/// A text in double quotes. EBNF `text`.
 fn text(input: &str, one_line: bool) -> IResult<&str, Lexeme> {
     let (rest, body) = quoted(input, one_line)?;
     let lexeme = unescape(body).map(Kind::Text).map_err(|fault| Fault { at: fault.at.start + 1..fault.at.end + 1, ..fault });
     Ok((rest, lexeme))
 }
 
+/// A text without escapes. EBNF `raw text`.
 fn raw_text(input: &str) -> IResult<&str, Lexeme> {
     let (body, hashes) = raw_opener(input)?;
     let closer = format!("\"{}", "#".repeat(hashes));
@@ -234,6 +327,7 @@ fn character_body(input: &str) -> IResult<&str, &str> {
     delimited(char('\''), alt((escape, recognize(none_of("'\\\n")))), char('\'')).parse(input)
 }
 
+/// A character in single quotes. EBNF `character`.
 fn character(input: &str) -> IResult<&str, Lexeme> {
     let (rest, body) = character_body(input)?;
     let lexeme = match unescape(body) {
@@ -263,7 +357,8 @@ fn is_byte_literal(input: &str) -> bool {
 
 fn bytes(input: &str) -> IResult<&str, Lexeme> {
     let raw = |i| raw_text(i).map(|(rest, _)| (rest, ""));
-    let (rest, _) = preceded(char('b'), alt((character_body, |i| quoted(i, false), raw))).parse(input)?;
+    let other = delimited(char('\''), take_till(|c| c == '\'' || c == '\n'), char('\''));
+    let (rest, _) = preceded(char('b'), alt((character_body, |i| quoted(i, false), raw, other))).parse(input)?;
     let (message, help) = ("a recipe holds no bytes", "leave the `b` out: a text will do");
     Ok((rest, Err(Fault::new("syntax-unsupported", 0..input.offset(rest), message, "a byte literal", help))))
 }
