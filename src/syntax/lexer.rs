@@ -137,29 +137,28 @@ impl<'t> Lexer<'t> {
 
     /// Where the range ends whose `..` ends at `after`; `None` where it is no range.
     fn range_end(&self, after: &'t str) -> Option<&'t str> {
-        let last = self.out.tokens.last();
-        let follows = self.number_before() > 0 || last.is_some_and(|t| t.kind == Kind::Punct(':'));
         let to = after.strip_prefix('=').unwrap_or(after);
-        let signed = skip(to).trim_start_matches(['+', '-']);
-        match number(signed) {
-            Ok((end, _)) => Some(end.trim_start_matches(|c| continues_name(c) || c == '%')),
-            Err(_) if to.len() < after.len() || follows && !skip(after).starts_with("import") => Some(to),
-            Err(_) => None,
+        if let Ok((end, _)) = number(skip(to).trim_start_matches(['+', '-'])) {
+            return Some(end.trim_start_matches(|c| continues_name(c) || c == '%'));
         }
+        let begun = match self.out.tokens.last() {
+            Some(last) if last.kind == Kind::Punct(':') => true,
+            Some(last) => self.number_before() > 0 && last.span.end as usize == self.text.offset(self.rest),
+            None => false,
+        };
+        let import = skip(after).starts_with("import");
+        (to.len() < after.len() || begun && !import).then_some(to)
     }
 
-    /// How many tokens make up the number, with its unit, that ends just here.
+    /// How many tokens make up the number, with its unit, that ends before this place on the same line.
     fn number_before(&self) -> usize {
         let here = self.text.offset(self.rest);
+        let is_number = |t: &Token| matches!(t.kind, Kind::Number(_));
+        let is_unit = |t: &Token| matches!(t.kind, Kind::Ident(_) | Kind::Punct('%'));
+        let on_this_line = |t: &Token| self.text.get(t.span.end as usize..here).is_some_and(|gap| !gap.contains('\n'));
         match self.out.tokens.as_slice() {
-            [.., number] if matches!(number.kind, Kind::Number(_)) && number.span.end as usize == here => 1,
-            [.., number, unit]
-                if matches!(number.kind, Kind::Number(_))
-                    && matches!(unit.kind, Kind::Ident(_) | Kind::Punct('%'))
-                    && (number.span.end, unit.span.end as usize) == (unit.span.start, here) =>
-            {
-                2
-            }
+            [.., last] if is_number(last) && on_this_line(last) => 1,
+            [.., last, unit] if is_number(last) && is_unit(unit) && last.span.end == unit.span.start && on_this_line(unit) => 2,
             _ => 0,
         }
     }
@@ -275,9 +274,14 @@ fn sign(input: &str) -> IResult<&str, Lexeme> {
     map(alt((map(tag(".."), |_| Kind::Dots), map(anychar, Kind::Punct))), Ok).parse(input)
 }
 
-/// A name, a unit, or a number that RON writes in letters. EBNF `name`.
+/// A name. EBNF `name`.
+fn name(input: &str) -> IResult<&str, &str> {
+    recognize(pair(satisfy(begins_name), take_while(continues_name))).parse(input)
+}
+
+/// A name, a unit, or a number that RON writes in letters.
 fn word(input: &str) -> IResult<&str, Lexeme> {
-    let (rest, word) = recognize(pair(satisfy(begins_name), take_while(continues_name))).parse(input)?;
+    let (rest, word) = name(input)?;
     let endless = matches!(word, "inf" | "inff32" | "inff64" | "NaN" | "NaNf32" | "NaNf64");
     if endless && !skip(rest).starts_with([':', '(']) {
         let message = format!("a recipe has no `{word}`");

@@ -152,9 +152,9 @@ fn typed(number: &str, suffix: &str) -> Fault {
 /// The value of the letters after a radix. EBNF `hex digits`, `octal digits`, `binary digits`.
 fn radix_value(base: char, letters: &str) -> Result<Numeric, Fault> {
     let (radix, name) = match base {
-        'x' => (16, "hexadecimal"),
-        'o' => (8, "octal"),
-        _ => (2, "binary"),
+        'x' => (16, "a hexadecimal"),
+        'o' => (8, "an octal"),
+        _ => (2, "a binary"),
     };
     let digits = letters.split(['i', 'u']).next().unwrap_or(letters);
     let suffix = letters.get(digits.len()..).unwrap_or_default();
@@ -169,7 +169,7 @@ fn radix_value(base: char, letters: &str) -> Result<Numeric, Fault> {
         if too_large && !letters.starts_with('_') {
             return too_large_number(&text, "whole numbers end near 1.7e38");
         }
-        let message = format!("`{}` is not a {name} number", shortened(&text));
+        let message = format!("`{}` is not {name} number", shortened(&text));
         let help =
             format!("after `0{base}` come digits below {radix}, for example `0{base}{}`", if radix == 16 { "ff" } else { "10" });
         Fault::new("syntax-number", 0..text.len(), message, "cannot be read", help)
