@@ -4,7 +4,7 @@
 
 use crate::check::{self, Costed, Feasible};
 use crate::device::{self, Device};
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::recipe::decode::Places;
 use crate::recipe::eval;
 use crate::recipe::settings::Recipe;
@@ -137,7 +137,7 @@ fn apply(text: &str, value: &mut Value, sources: &mut Sources) -> Result<(), Vec
     let whole = Span::new(id, 0, text.len());
     let Some(equals) = text.find('=') else {
         let help = "write `--set model.depth=8`, a dotted path and a value";
-        return Err(vec![Diagnostic::error("bad-override", whole, "an override is a path, `=` and a value").help(help)]);
+        return Err(vec![Diagnostic::error(Code::BadOverride, whole, "an override is a path, `=` and a value").help(help)]);
     };
     // Blanks in place of the path keep the spans right.
     let padded = " ".repeat(equals + 1) + &text[equals + 1..];
@@ -184,5 +184,5 @@ fn unknown_device(name: &str, span: Span) -> Diagnostic {
         Some(close) => format!("did you mean `{close}`? `cramplan devices` lists them all"),
         None => "`cramplan devices` lists the cards it knows".to_owned(),
     };
-    Diagnostic::error("unknown-device", span, format!("there is no device `{name}` in the catalog")).here("unknown").help(help)
+    Diagnostic::error(Code::UnknownDevice, span, format!("there is no device `{name}` in the catalog")).here("unknown").help(help)
 }

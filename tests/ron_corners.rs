@@ -319,7 +319,7 @@ fn wrong((text, ron, ruling): &Row) -> Option<String> {
         (Ok(seen), Same) => ron.as_ref().is_some_and(|expected| same(seen, expected)),
         (Ok(seen), Reads(expected)) => same(seen, expected),
         (Err(errors), Refused(code, says)) => match errors.as_slice() {
-            [error] => error.code == *code && error.message.contains(says) && error.help.is_some(),
+            [error] => error.code.as_str() == *code && error.message.contains(says) && error.help.is_some(),
             _ => false,
         },
         _ => false,

@@ -2,7 +2,7 @@
 
 use crate::budget::{Estimate, best_micro_batch, candidates, estimate};
 use crate::device::Device;
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::recipe::decode::{MicroBatch, Places};
 use crate::recipe::settings::Recipe;
 use crate::recipe::spending::Limit;
@@ -75,7 +75,7 @@ fn out_of_memory(costed: &Costed, places: &Places) -> Option<Diagnostic> {
         _ => "model",
     };
     let diagnostic =
-        Diagnostic::error("out-of-memory", places.of(field), message).here(format!("{bytes} of it are {}", largest.name()));
+        Diagnostic::error(Code::OutOfMemory, places.of(field), message).here(format!("{bytes} of it are {}", largest.name()));
     Some(diagnostic.help(match smaller_micro_batch(costed) {
         Some(smaller) => format!(
             "`micro_batch: {}` fits in {} and takes {} for a step of {} sequences",
@@ -119,13 +119,14 @@ fn no_step(costed: &Costed, places: &Places) -> Option<Diagnostic> {
     };
     for (limit, field) in [(Limit::Tokens, "budget.tokens"), (Limit::Flops, "budget.flops")] {
         if buys_none(limit) {
-            let diagnostic = Diagnostic::error("no-step", places.of(field), "the budget does not buy a single step").here(micro);
+            let diagnostic =
+                Diagnostic::error(Code::NoStep, places.of(field), "the budget does not buy a single step").here(micro);
             return Some(diagnostic.help(format!("allow more `{}`, or make `micro_batch` smaller", limit.name())));
         }
     }
     let least = (e.run.overhead + shortest_step(e)) * 1.1;
     Some(
-        Diagnostic::error("no-time", places.of("budget.time"), "the time is over before the first step is done")
+        Diagnostic::error(Code::NoTime, places.of("budget.time"), "the time is over before the first step is done")
             .here(format!("{} for the shortest step, {} for evaluation and saving", shortest_step(e), e.run.overhead))
             .help(format!("allow at least {least}, or evaluate and save less")),
     )

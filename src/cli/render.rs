@@ -144,7 +144,7 @@ fn entry(diagnostic: &Diagnostic, sources: &Sources) -> Value {
         .map(|l| json!({"text": l.text, "file": file(l.span, sources), "start": l.span.start, "end": l.span.end}))
         .collect();
     json!({
-        "code": diagnostic.code,
+        "code": diagnostic.code.as_str(),
         "severity": diagnostic.severity.as_str(),
         "message": diagnostic.message,
         "help": diagnostic.help,

@@ -12,7 +12,7 @@ use super::screen::Screen;
 use super::{Exit, Host, check, complain, hint, print, render, say, world};
 use crate::data::{DataError, Prepared, Progress, prepare};
 use crate::device::{self, Device, DeviceKind};
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::exec::corpus::corpus_spec;
 use crate::exec::device::{Wish, choose};
 use crate::exec::dry::dry_run;
@@ -234,7 +234,7 @@ fn bad_text(error: &DataError, origin: Option<&Origin>) -> Outcomes<Prepared> {
     // The way out stands after the last colon; a path may have colons before it.
     let (message, help) = text.rsplit_once(": ").unwrap_or((&text, "name other text"));
     let here = if field == "data.sources" { "this text" } else { "more than the text gives" };
-    render::show(&[Diagnostic::error("bad-text", places.of(field), message).here(here).help(help)], sources);
+    render::show(&[Diagnostic::error(Code::BadText, places.of(field), message).here(here).help(help)], sources);
     Err(Stop(Exit::Invalid))
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::arguments::Choice;
 use super::{Exit, complain, print_json, say};
 use crate::device::{Device, HostFacts, Sourced, cpu};
+use crate::diag::Code;
 use crate::pipeline::{Compilation, Inputs, compile};
 use crate::units::Bytes;
 
@@ -24,7 +25,7 @@ impl Unreadable {
     pub fn refuse(&self, as_json: bool) -> Exit {
         let (message, help) = self.message();
         if as_json {
-            let diagnostic = json!({"code": "unreadable", "severity": "error", "message": message, "help": help,
+            let diagnostic = json!({"code": Code::Unreadable.as_str(), "severity": "error", "message": message, "help": help,
                 "file": self.path, "start": 0, "end": 0, "line": 1, "column": 1, "labels": []});
             print_json(&json!({"recipe": null, "feasible": false, "diagnostics": [diagnostic]}));
         } else {

@@ -10,7 +10,7 @@ use super::schema::{ChoiceInfo, FieldInfo, Range, RecordInfo, TypeInfo, homes_of
 use super::settings::Recipe;
 use super::suggest::nearest;
 use super::value::{Dimension, FieldValue, Numeric, Quantity, Value, ValueKind};
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
 use crate::syntax;
 
@@ -94,7 +94,7 @@ impl Decoder {
         }
         let subject = self.path.last().map_or("the recipe".to_owned(), |name| format!("`{name}`"));
         let diagnostic =
-            Diagnostic::error("wrong-type", value.span, format!("{subject} wants {wanted}, found {}", describe(value)))
+            Diagnostic::error(Code::WrongType, value.span, format!("{subject} wants {wanted}, found {}", describe(value)))
                 .here(format!("expected {wanted}"));
         let diagnostic = match remedy(value, wanted) {
             Some(help) => diagnostic.help(help),
@@ -113,7 +113,7 @@ impl Decoder {
             Some((Some(name), given)) if name == info.name => self.open(value, info, given),
             Some((Some(name), _)) => {
                 let diagnostic =
-                    Diagnostic::error("unknown-variant", value.span, format!("expected `{}`, found `{name}`", info.name))
+                    Diagnostic::error(Code::UnknownVariant, value.span, format!("expected `{}`, found `{name}`", info.name))
                         .here("not valid here")
                         .help(format!("write `{}(..)`", info.name));
                 self.report(diagnostic);
@@ -142,7 +142,7 @@ impl Decoder {
         };
         let span = Span { end: value.span.start + name.len() as u32, ..value.span };
         let diagnostic =
-            Diagnostic::error("unknown-variant", span, format!("there is no `{name}` for `{}`", self.here())).help(help);
+            Diagnostic::error(Code::UnknownVariant, span, format!("there is no `{name}` for `{}`", self.here())).help(help);
         self.report(diagnostic.here("not a known choice"));
         None
     }
@@ -168,7 +168,7 @@ impl Decoder {
             (n, _) => {
                 let names: Vec<&str> = info.fields.iter().map(|f| f.name).collect();
                 let message = format!("`{}` takes its fields by name, found {n} unnamed values", info.name);
-                let mut diagnostic = Diagnostic::error("wrong-type", value.span, message).here("unnamed values");
+                let mut diagnostic = Diagnostic::error(Code::WrongType, value.span, message).here("unnamed values");
                 if !names.is_empty() {
                     diagnostic = diagnostic.help(format!("name them: {}", names.join(", ")));
                 }
@@ -216,7 +216,7 @@ impl Decoder {
             let message = format!("`{}` lacks the field `{}`", fields.info.name, info.name);
             let wanted = (info.ty)();
             self.report(
-                Diagnostic::error("missing-field", fields.span, message)
+                Diagnostic::error(Code::MissingField, fields.span, message)
                     .here(format!("`{}` is required", info.name))
                     .help(format!("add `{}:` with {wanted}: {}", info.name, info.doc.trim().trim_end_matches('.'))),
             );
@@ -248,7 +248,7 @@ impl Decoder {
 
     fn within(&mut self, value: &Value, x: f64, range: Option<&Range>) -> Option<()> {
         if !x.is_finite() {
-            self.report(Diagnostic::error("out-of-range", value.span, "the value is not a finite number").here("overflows"));
+            self.report(Diagnostic::error(Code::OutOfRange, value.span, "the value is not a finite number").here("overflows"));
             return None;
         }
         let Some(range) = range else { return Some(()) };
@@ -258,7 +258,7 @@ impl Decoder {
         let name = self.path.last().copied().unwrap_or("value");
         let bounds = range.to_string().replace("value", &format!("`{name}`"));
         self.report(
-            Diagnostic::error("out-of-range", value.span, format!("`{name}` is out of range"))
+            Diagnostic::error(Code::OutOfRange, value.span, format!("`{name}` is out of range"))
                 .here(format!("this is {x}"))
                 .help(format!("it must hold that {bounds}")),
         );
@@ -278,7 +278,7 @@ impl Decoder {
         self.within(value, whole as f64, range)?;
         u64::try_from(whole).ok().or_else(|| {
             self.report(
-                Diagnostic::error("out-of-range", value.span, "a count cannot be negative").here(format!("this is {whole}")),
+                Diagnostic::error(Code::OutOfRange, value.span, "a count cannot be negative").here(format!("this is {whole}")),
             );
             None
         })
@@ -318,7 +318,7 @@ static ROOT: RecordInfo = Recipe::INFO;
 fn unknown_field(info: &'static RecordInfo, field: &FieldValue) -> Diagnostic {
     let name = &field.name.text;
     let diagnostic =
-        Diagnostic::error("unknown-field", field.name.span, format!("`{}` has no field `{name}`", info.name)).here("unknown");
+        Diagnostic::error(Code::UnknownField, field.name.span, format!("`{}` has no field `{name}`", info.name)).here("unknown");
     if let Some(close) = nearest(name, info.fields.iter().map(|f| f.name)) {
         return diagnostic.help(format!("did you mean `{close}`?"));
     }

@@ -11,7 +11,7 @@ pub use self::overlay::set;
 use self::overlay::{merge, same_struct};
 use super::suggest::nearest;
 use super::value::{FieldValue, Impossible, Quantity, Value, ValueKind, unit_help};
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
 use crate::syntax::ast::{self, Document, Expr, ExprKind, Ident};
 
@@ -115,7 +115,7 @@ impl<'l> Evaluator<'l> {
         let name = &definition.name;
         let value = self.value(&definition.value);
         if let Some(first) = self.scope.bindings.get(&name.text) {
-            let diagnostic = Diagnostic::error("duplicate-let", name.span, format!("`{}` is defined twice", name.text))
+            let diagnostic = Diagnostic::error(Code::DuplicateLet, name.span, format!("`{}` is defined twice", name.text))
                 .here("defined again")
                 .and(first.span, "defined first")
                 .help("give one of them another name");
@@ -148,7 +148,7 @@ impl<'l> Evaluator<'l> {
             self.values += size;
             return None;
         };
-        let diagnostic = Diagnostic::error("syntax-depth", span, message).here("too much");
+        let diagnostic = Diagnostic::error(Code::SyntaxDepth, span, message).here("too much");
         Some(diagnostic.help("do `let` names hold names that hold names? write less"))
     }
 
@@ -192,7 +192,7 @@ impl<'l> Evaluator<'l> {
             Some(Ok(quantity)) => ValueKind::Number(quantity),
             Some(Err(why)) => self.report(arithmetic_error(unit.span, why)),
             None => {
-                let diagnostic = Diagnostic::error("unknown-unit", unit.span, format!("there is no unit `{}`", unit.text));
+                let diagnostic = Diagnostic::error(Code::UnknownUnit, unit.span, format!("there is no unit `{}`", unit.text));
                 self.report(diagnostic.here("not a unit").help(unit_help(&unit.text)))
             }
         }
@@ -206,7 +206,7 @@ impl<'l> Evaluator<'l> {
             return Some(self.limit(name.span, size, height).map_or(kind, |limit| self.report(limit)));
         }
         let below = *self.scope.declared.get(&name.text)?;
-        let diagnostic = Diagnostic::error("unknown-name", name.span, format!("`{}` is used before it is defined", name.text))
+        let diagnostic = Diagnostic::error(Code::UnknownName, name.span, format!("`{}` is used before it is defined", name.text))
             .here("not defined yet")
             .and(below, "defined here")
             .help("a `let` may use the names above it; move the definition up");
@@ -237,7 +237,7 @@ impl<'l> Evaluator<'l> {
             ValueKind::Poisoned => None,
             other => {
                 let message = format!("arithmetic wants numbers, found {}", describe(&other));
-                let diagnostic = Diagnostic::error("arithmetic", expr.span, message).here("not a number");
+                let diagnostic = Diagnostic::error(Code::Arithmetic, expr.span, message).here("not a number");
                 self.report(diagnostic.help("`+`, `-`, `*` and `/` work on numbers only"));
                 None
             }
@@ -252,7 +252,7 @@ impl<'l> Evaluator<'l> {
         if self.scope.poisoned {
             return ValueKind::Poisoned;
         }
-        let diagnostic = Diagnostic::error("unknown-name", name.span, format!("there is no `let` name `{}`", name.text));
+        let diagnostic = Diagnostic::error(Code::UnknownName, name.span, format!("there is no `let` name `{}`", name.text));
         self.report(diagnostic.here("not defined").help(help))
     }
 
@@ -274,7 +274,7 @@ impl<'l> Evaluator<'l> {
     }
 
     fn duplicate(&mut self, name: &Ident, first: Span) {
-        let diagnostic = Diagnostic::error("duplicate-field", name.span, format!("the field `{}` is given twice", name.text))
+        let diagnostic = Diagnostic::error(Code::DuplicateField, name.span, format!("the field `{}` is given twice", name.text))
             .here("given again")
             .and(first, "given first")
             .help("take one of them out");
@@ -299,7 +299,8 @@ impl<'l> Evaluator<'l> {
     fn imported(&mut self, import: &ast::Import) -> Result<Value, Diagnostic> {
         let place = import.path_span;
         let failed = |why: &str| {
-            Diagnostic::error("import-failed", place, format!("`{}` cannot be imported: {why}", import.path)).here("this import")
+            Diagnostic::error(Code::ImportFailed, place, format!("`{}` cannot be imported: {why}", import.path))
+                .here("this import")
         };
         self.imports += 1;
         if self.files.len() >= MAX_IMPORT_DEPTH {
@@ -330,11 +331,11 @@ impl<'l> Evaluator<'l> {
 }
 
 fn arithmetic_error(span: Span, why: Impossible) -> Diagnostic {
-    Diagnostic::error("arithmetic", span, why.message).here("cannot be computed").help(why.help)
+    Diagnostic::error(Code::Arithmetic, span, why.message).here("cannot be computed").help(why.help)
 }
 
 fn cycle(place: Span, message: String) -> Diagnostic {
-    Diagnostic::error("import-cycle", place, message)
+    Diagnostic::error(Code::ImportCycle, place, message)
         .here("this import")
         .help("take it out, or move what both files need into a third")
 }
@@ -344,7 +345,7 @@ fn wrong_import(name: Option<&Ident>, found: &ValueKind, there: Span, import: &a
     let message = format!("`{}` holds {}, not {wanted}", import.path, describe(found));
     let there = Span { end: there.start, ..there };
     let diagnostic =
-        Diagnostic::error("import-failed", import.path_span, message).here("this import").and(there, "its value begins here");
+        Diagnostic::error(Code::ImportFailed, import.path_span, message).here("this import").and(there, "its value begins here");
     diagnostic.help("the import of a struct must hold a struct of the same name, with its fields by name")
 }
 
@@ -356,7 +357,7 @@ fn unused(scope: &Scope) -> Vec<Diagnostic> {
 }
 
 fn unused_let(name: &str, span: Span) -> Diagnostic {
-    let diagnostic = Diagnostic::warning("unused-let", span, format!("`{name}` is never used")).here("defined here");
+    let diagnostic = Diagnostic::warning(Code::UnusedLet, span, format!("`{name}` is never used")).here("defined here");
     diagnostic.help(format!("take it out, or call it `_{name}` to keep it"))
 }
 

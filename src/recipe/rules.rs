@@ -2,7 +2,7 @@
 
 use super::decode::{MicroBatch, Places};
 use super::settings::{Batch, FeedForward, Prediction, Recipe};
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 
 type RuleFn = fn(&Recipe, &Places) -> Option<Diagnostic>;
 
@@ -32,7 +32,7 @@ fn name_is_a_directory(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
         return None;
     }
     Some(
-        Diagnostic::error("bad-name", places.of("name"), format!("`{name}` cannot name a directory"))
+        Diagnostic::error(Code::BadName, places.of("name"), format!("`{name}` cannot name a directory"))
             .help("use letters, digits, `-`, `_` and `.`, at most 100 of them, and no leading `.`"),
     )
 }
@@ -43,7 +43,7 @@ fn some_budget(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
         return None;
     }
     Some(
-        Diagnostic::error("no-budget", places.of("budget"), "the budget has no limit, so the run would never end")
+        Diagnostic::error(Code::NoBudget, places.of("budget"), "the budget has no limit, so the run would never end")
             .here("no limit")
             .help("give `time`, `tokens`, `steps` or `flops`, for example `Budget(time: 24h)`"),
     )
@@ -51,7 +51,7 @@ fn some_budget(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
 
 fn some_source(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     recipe.data.sources.is_empty().then(|| {
-        Diagnostic::error("no-source", places.of("data.sources"), "there is nothing to read")
+        Diagnostic::error(Code::NoSource, places.of("data.sources"), "there is nothing to read")
             .help("name a file, `[Text(\"corpus/*.txt\")]`, or the built-in language, `[Synthetic(sentences: 200_000)]`")
     })
 }
@@ -63,7 +63,7 @@ fn heads_divide_width(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     }
     let near: Vec<String> = nearest_divisors(width, heads).iter().map(|h| format!("`heads: {h}`")).collect();
     Some(
-        Diagnostic::error("heads-divide-width", places.of("model.heads"), "`heads` must divide `width`")
+        Diagnostic::error(Code::HeadsDivideWidth, places.of("model.heads"), "`heads` must divide `width`")
             .here(format!("{width} / {heads} leaves {}", width % heads))
             .and(places.of("model.width"), format!("width {width}"))
             .help(format!("{} would do", near.join(" or "))),
@@ -81,7 +81,7 @@ fn halves_are_whole(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     let FeedForward::GeluGlu { intermediate } = recipe.model.feed_forward;
     (intermediate % 2 == 1).then(|| {
         Diagnostic::error(
-            "odd-intermediate",
+            Code::OddIntermediate,
             places.of("model.feed_forward.intermediate"),
             "`intermediate` must be even: it holds value and gate",
         )
@@ -93,7 +93,7 @@ fn halves_are_whole(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
 fn something_is_masked(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     let (rate, sequence) = (recipe.objective.rate, recipe.model.sequence);
     (rate.of(sequence) == 0).then(|| {
-        Diagnostic::error("nothing-masked", places.of("objective.rate"), "no token of a sequence would be masked")
+        Diagnostic::error(Code::NothingMasked, places.of("objective.rate"), "no token of a sequence would be masked")
             .here(format!("{rate} of {sequence} tokens rounds to none"))
             .and(places.of("model.sequence"), format!("{sequence} tokens"))
             .help(format!("a rate of at least {:.2}% masks one", 100.0 / sequence as f64))
@@ -105,7 +105,7 @@ fn predicts_what_is_masked(recipe: &Recipe, places: &Places) -> Option<Diagnosti
     let rate = recipe.objective.rate;
     (share.0 < rate.0).then(|| {
         Diagnostic::warning(
-            "masked-unpredicted",
+            Code::MaskedUnpredicted,
             places.of("objective.prediction.share"),
             "fewer positions are predicted than masked",
         )
@@ -123,7 +123,7 @@ fn micro_batch_divides_batch(recipe: &Recipe, places: &Places) -> Option<Diagnos
     }
     let field = batch_field(recipe);
     Some(
-        Diagnostic::warning("batch-rounded-up", places.of("micro_batch"), "the batch is not a whole number of micro-batches")
+        Diagnostic::warning(Code::BatchRoundedUp, places.of("micro_batch"), "the batch is not a whole number of micro-batches")
             .here(format!("{micro} sequences a micro-batch"))
             .and(places.of(field), format!("{full} sequences"))
             .help(format!("it is rounded up to {} sequences a step", full.div_ceil(micro) * micro)),
@@ -138,7 +138,7 @@ fn micro_batch_within_batch(recipe: &Recipe, places: &Places) -> Option<Diagnost
     let MicroBatch::Fixed(micro) = recipe.micro_batch else { return None };
     let full = recipe.full_batch();
     (micro > full).then(|| {
-        Diagnostic::error("micro-batch-exceeds-batch", places.of("micro_batch"), "a micro-batch cannot be larger than the batch")
+        Diagnostic::error(Code::MicroBatchExceedsBatch, places.of("micro_batch"), "a micro-batch cannot be larger than the batch")
             .here(format!("{micro} sequences a micro-batch"))
             .and(places.of(batch_field(recipe)), format!("{full} sequences"))
             .help(format!("`micro_batch: {full}` is the largest, `Auto` takes the fastest that fits"))
@@ -156,7 +156,7 @@ fn batch_has_divisors(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     }
     let near = full.div_ceil(64) * 64;
     Some(
-        Diagnostic::warning("batch-without-divisors", places.of(batch_field(recipe)), "no fair micro-batch divides this batch")
+        Diagnostic::warning(Code::BatchWithoutDivisors, places.of(batch_field(recipe)), "no fair micro-batch divides this batch")
             .here(format!("{full} has no divisor from {FEW} to {MANY}"))
             .help(format!("a batch of {near} can be trained in larger pieces, and faster")),
     )
@@ -170,7 +170,7 @@ mod tests {
     fn codes(change: impl FnOnce(&mut Recipe)) -> Vec<&'static str> {
         let mut recipe = recipe();
         change(&mut recipe);
-        check(&recipe, &Places::default()).iter().map(|d| d.code).collect()
+        check(&recipe, &Places::default()).iter().map(|d| d.code.as_str()).collect()
     }
 
     #[test]

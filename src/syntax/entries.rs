@@ -5,7 +5,7 @@
 use super::ast::{Expr, ExprKind, Field, Ident, Import, Rest, Struct, Tuple};
 use super::lexer::Kind;
 use super::parser::{MAX_DEPTH, Parser};
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 
 enum Entry {
@@ -57,7 +57,7 @@ impl Parser<'_> {
     pub(super) fn map(&mut self) -> Expr {
         let start = self.span();
         self.skip_balanced();
-        let diagnostic = Diagnostic::error("syntax-unsupported", start, "a recipe has no maps").here("a map begins here");
+        let diagnostic = Diagnostic::error(Code::SyntaxUnsupported, start, "a recipe has no maps").here("a map begins here");
         self.report(diagnostic.help("fields stand in parentheses, `(name: value)`, and lists in `[` and `]`"));
         self.poisoned(start.to(self.last()))
     }
@@ -65,7 +65,7 @@ impl Parser<'_> {
     /// `Name { .. }`, read as `Name( .. )`.
     pub(super) fn braces(&mut self, name: Ident) -> Expr {
         let message = format!("the fields of `{}` stand in parentheses", name.text);
-        let diagnostic = Diagnostic::error("syntax-unexpected", self.span(), message).here("not expected here");
+        let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), message).here("not expected here");
         self.report(diagnostic.help(format!("write `{}(..)`", name.text)));
         let span = name.span;
         let Some(body) = self.body('{', '}', false) else { return self.poisoned(span) };
@@ -142,7 +142,7 @@ impl Parser<'_> {
     fn unclosed(&mut self, opener: Span, open: char, close: char) {
         if !std::mem::replace(&mut self.unbalanced, true) {
             let diagnostic =
-                Diagnostic::error("syntax-unclosed", opener, format!("this `{open}` is not closed")).here("opened here");
+                Diagnostic::error(Code::SyntaxUnclosed, opener, format!("this `{open}` is not closed")).here("opened here");
             let diagnostic = diagnostic.and(self.gap(), format!("`{close}` expected by here"));
             self.report(diagnostic.help(format!("put a `{close}` where it ends")));
         }
@@ -151,7 +151,7 @@ impl Parser<'_> {
     fn mismatched(&mut self, opener: Span, close: char) {
         if !std::mem::replace(&mut self.unbalanced, true) {
             let message = format!("expected `{close}`, found {}", self.found());
-            let diagnostic = Diagnostic::error("syntax-unexpected", self.span(), message).here("closes nothing");
+            let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), message).here("closes nothing");
             self.report(diagnostic.and(opener, "opened here").help(format!("put a `{close}` here")));
         }
         self.bump();
@@ -180,7 +180,7 @@ impl Parser<'_> {
 
     fn missing_comma(&mut self) {
         let message = format!("expected `,` before {}", self.found());
-        let diagnostic = Diagnostic::error("syntax-missing-comma", self.gap(), message).here("the value ends here");
+        let diagnostic = Diagnostic::error(Code::SyntaxMissingComma, self.gap(), message).here("the value ends here");
         self.report(diagnostic.help("put a `,` here"));
     }
 
@@ -222,13 +222,13 @@ impl Parser<'_> {
     fn stray_comma(&mut self) {
         let message = format!("nothing stands before this {}", self.found());
         let help = format!("take the {} out", self.found());
-        let diagnostic = Diagnostic::error("syntax-unexpected", self.span(), message).here("not expected here").help(help);
+        let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), message).here("not expected here").help(help);
         self.report(diagnostic);
         self.bump();
     }
 
     fn stray_let(&mut self) {
-        let diagnostic = Diagnostic::error("syntax-unexpected", self.span(), "`let` stands before the recipe, not in it");
+        let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), "`let` stands before the recipe, not in it");
         self.report(diagnostic.here("not expected here").help("move it to the head of the file"));
         self.bump();
         self.recover();
@@ -262,7 +262,7 @@ impl Parser<'_> {
     }
 
     fn quoted_name(&mut self, text: String) -> Ident {
-        let diagnostic = Diagnostic::error("syntax-unexpected", self.span(), "the name of a field stands without quotes");
+        let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), "the name of a field stands without quotes");
         self.report(diagnostic.here("a text").help(format!("write `{text}:`")));
         let span = self.span();
         self.bump();
@@ -281,7 +281,7 @@ impl Parser<'_> {
 
     fn missing_colon(&mut self, name: &str, place: Span) {
         let diagnostic =
-            Diagnostic::error("syntax-unexpected", place, format!("expected `:` after `{name}`")).here("the name ends here");
+            Diagnostic::error(Code::SyntaxUnexpected, place, format!("expected `:` after `{name}`")).here("the name ends here");
         self.report(diagnostic.help("put a `:` here"));
     }
 
@@ -301,7 +301,7 @@ impl Parser<'_> {
     }
 
     fn missing_value(&mut self, name: &str, place: Span) {
-        let diagnostic = Diagnostic::error("syntax-missing-value", place, format!("the field `{name}` has no value"));
+        let diagnostic = Diagnostic::error(Code::SyntaxMissingValue, place, format!("the field `{name}` has no value"));
         self.report(diagnostic.here("a value is missing here").help(format!("write `{name}: value`")));
     }
 
@@ -338,7 +338,7 @@ impl Parser<'_> {
             Entry::Rest(rest) => (rest.span, None),
         };
         let diagnostic =
-            Diagnostic::error("syntax-unexpected", span, "a list holds values, not fields").here("not expected here");
+            Diagnostic::error(Code::SyntaxUnexpected, span, "a list holds values, not fields").here("not expected here");
         self.report(diagnostic.help("put fields in parentheses, as in `[(name: value)]`"));
         value
     }
@@ -374,7 +374,7 @@ impl Parser<'_> {
 
     fn report_early_rest(&mut self, span: Span) {
         let diagnostic =
-            Diagnostic::error("syntax-unexpected", span, "`..import` is the last entry of a struct, and the only one");
+            Diagnostic::error(Code::SyntaxUnexpected, span, "`..import` is the last entry of a struct, and the only one");
         self.report(
             diagnostic
                 .here("something comes after this")
@@ -393,7 +393,7 @@ impl Parser<'_> {
             }
             ExprKind::Tuple(Tuple { name: Some(name), .. }) if name.text == "import" => {
                 let diagnostic =
-                    Diagnostic::error("syntax-unexpected", value.span, "an import begins with `..`").here("not expected here");
+                    Diagnostic::error(Code::SyntaxUnexpected, value.span, "an import begins with `..`").here("not expected here");
                 self.report(diagnostic.help("put `..` before it"));
                 None
             }
@@ -404,7 +404,8 @@ impl Parser<'_> {
                 Some(Field { value: self.poisoned(value.span), name })
             }
             _ => {
-                let diagnostic = Diagnostic::error("syntax-unexpected", value.span, "a value without a name stands among fields");
+                let diagnostic =
+                    Diagnostic::error(Code::SyntaxUnexpected, value.span, "a value without a name stands among fields");
                 self.report(diagnostic.here("which field is this?").help("write `name: value`"));
                 None
             }

@@ -13,7 +13,7 @@ use nom::{IResult, Offset, Parser};
 
 use super::ast::Numeric;
 use super::literal::{Fault, begins_name, continues_name, number, raw_opener, unescape};
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
 
 /// What a token is.
@@ -121,7 +121,7 @@ impl<'t> Lexer<'t> {
         let Some(after) = self.rest.strip_prefix("#!").filter(|after| !skip(after).starts_with('[')) else { return };
         let line = after.find('\n').map_or(self.rest.len(), |end| end + 2);
         let help = "take the line out: `cramplan run FILE` runs a recipe";
-        self.report(Fault::new("syntax-unsupported", 0..line, "a recipe has no line for the shell", "a shebang line", help));
+        self.report(Fault::new(Code::SyntaxUnsupported, 0..line, "a recipe has no line for the shell", "a shebang line", help));
         self.rest = &self.rest[line..];
     }
 
@@ -130,7 +130,7 @@ impl<'t> Lexer<'t> {
         let Some(end) = self.range_end(after) else { return self.push(Kind::Dots, after, leads) };
         let leads = self.take_back_number().unwrap_or(leads);
         let help = "write one number; what goes from one value to another has a field for each end";
-        let fault = Fault::new("syntax-unsupported", 0..self.rest.offset(end), "a recipe has no ranges", "a range", help);
+        let fault = Fault::new(Code::SyntaxUnsupported, 0..self.rest.offset(end), "a recipe has no ranges", "a range", help);
         self.report(fault);
         self.push(Kind::Bad, end, leads);
     }
@@ -194,13 +194,13 @@ impl<'t> Lexer<'t> {
         let Some(c) = self.rest.chars().next().filter(|c| is_odd_blank(*c)) else { return };
         let message = format!("the invisible character U+{:04X} is no blank of a recipe", u32::from(c));
         let help = "put an ordinary space in its place, or nothing";
-        self.report(Fault::new("syntax-unexpected", 0..c.len_utf8(), message, "an invisible character", help));
+        self.report(Fault::new(Code::SyntaxUnexpected, 0..c.len_utf8(), message, "an invisible character", help));
         self.rest = &self.rest[c.len_utf8()..];
     }
 
     fn unclosed_comment(&mut self) {
         let help = "put `*/` where it ends; comments nest, so each `/*` needs its own";
-        self.report(Fault::new("syntax-unclosed", 0..2, "this comment does not end", "opened here", help));
+        self.report(Fault::new(Code::SyntaxUnclosed, 0..2, "this comment does not end", "opened here", help));
         self.out.broken = true;
         self.rest = &self.rest[self.rest.len()..];
     }
@@ -218,7 +218,7 @@ impl<'t> Lexer<'t> {
             } else {
                 "put a `\"` where it ends"
             };
-            self.report(Fault::new("syntax-string", 0..end, "this text does not end", "the text that opens here", help));
+            self.report(Fault::new(Code::SyntaxString, 0..end, "this text does not end", "the text that opens here", help));
         }
         self.odd_quotes |= self.rest.starts_with('"');
         self.out.broken = true;
@@ -285,7 +285,7 @@ fn word(input: &str) -> IResult<&str, Lexeme> {
     let endless = matches!(word, "inf" | "inff32" | "inff64" | "NaN" | "NaNf32" | "NaNf64");
     if endless && !skip(rest).starts_with([':', '(']) {
         let message = format!("a recipe has no `{word}`");
-        let fault = Fault::new("syntax-unsupported", 0..word.len(), message, "not a finite number", "write a finite number");
+        let fault = Fault::new(Code::SyntaxUnsupported, 0..word.len(), message, "not a finite number", "write a finite number");
         return Ok((rest, Err(fault)));
     }
     Ok((rest, Ok(Kind::Ident(word.to_owned()))))
@@ -298,7 +298,7 @@ fn raw_name(input: &str) -> IResult<&str, Lexeme> {
     if matches!(name, "true" | "false") {
         let message = format!("`{name}` is a truth value and cannot be a name");
         let help = format!("write `{name}` without the `r#`, or take another name");
-        return Ok((rest, Err(Fault::new("syntax-unsupported", 0..name.len() + 2, message, "not a name", help))));
+        return Ok((rest, Err(Fault::new(Code::SyntaxUnsupported, 0..name.len() + 2, message, "not a name", help))));
     }
     Ok((rest, Ok(Kind::Ident(name.to_owned()))))
 }
@@ -351,7 +351,7 @@ fn single_quoted(input: &str) -> IResult<&str, Lexeme> {
 
 fn in_single_quotes(body: &str) -> Fault {
     let help = format!("write `\"{body}\"`");
-    Fault::new("syntax-string", 0..body.len() + 2, "a text stands in double quotes", "single quotes hold one character", help)
+    Fault::new(Code::SyntaxString, 0..body.len() + 2, "a text stands in double quotes", "single quotes hold one character", help)
 }
 
 fn is_byte_literal(input: &str) -> bool {
@@ -364,7 +364,7 @@ fn bytes(input: &str) -> IResult<&str, Lexeme> {
     let other = delimited(char('\''), take_till(|c| c == '\'' || c == '\n'), char('\''));
     let (rest, _) = preceded(char('b'), alt((character_body, |i| quoted(i, false), raw, other))).parse(input)?;
     let (message, help) = ("a recipe holds no bytes", "leave the `b` out: a text will do");
-    Ok((rest, Err(Fault::new("syntax-unsupported", 0..input.offset(rest), message, "a byte literal", help))))
+    Ok((rest, Err(Fault::new(Code::SyntaxUnsupported, 0..input.offset(rest), message, "a byte literal", help))))
 }
 
 #[cfg(test)]
@@ -376,7 +376,7 @@ mod tests {
     }
 
     fn faults(text: &str) -> Vec<(&'static str, u32, u32)> {
-        lex(SourceId(0), text).faults.iter().filter_map(|d| d.span().map(|s| (d.code, s.start, s.end))).collect()
+        lex(SourceId(0), text).faults.iter().filter_map(|d| d.span().map(|s| (d.code.as_str(), s.start, s.end))).collect()
     }
 
     #[test]

@@ -12,12 +12,13 @@ use nom::sequence::{pair, preceded, terminated};
 use nom::{IResult, Parser};
 
 use super::ast::Numeric;
+use crate::diag::Code;
 
 /// What is wrong with a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     /// Code of the diagnostic.
-    pub code: &'static str,
+    pub code: Code,
     /// Where, in bytes from the start of the token.
     pub at: Range<usize>,
     /// What is wrong.
@@ -30,7 +31,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(
-        code: &'static str,
+        code: Code,
         at: Range<usize>,
         message: impl Into<String>,
         here: &'static str,
@@ -129,24 +130,24 @@ fn in_pieces(whole: &str, first: &str) -> Fault {
     } else {
         ("two decimal points", "write one decimal point, or put the text in double quotes")
     };
-    Fault::new("syntax-number", 0..whole.len(), format!("`{whole}` is not a number"), here, help)
+    Fault::new(Code::SyntaxNumber, 0..whole.len(), format!("`{whole}` is not a number"), here, help)
 }
 
 fn without_exponent(whole: &str, digits: &str) -> Fault {
     let help = format!("write the power of ten after the `e`, as in `{digits}e3`");
-    Fault::new("syntax-number", 0..whole.len(), format!("`{whole}` is not a number"), "an exponent without digits", help)
+    Fault::new(Code::SyntaxNumber, 0..whole.len(), format!("`{whole}` is not a number"), "an exponent without digits", help)
 }
 
 fn in_upper_case(base: char, letters: &str) -> Fault {
     let message = format!("`0{base}{letters}` is not a number");
     let help = format!("the letter of a radix is a small one: `0{}{letters}`", base.to_ascii_lowercase());
-    Fault::new("syntax-number", 0..letters.len() + 2, message, "cannot be read", help)
+    Fault::new(Code::SyntaxNumber, 0..letters.len() + 2, message, "cannot be read", help)
 }
 
 fn typed(number: &str, suffix: &str) -> Fault {
     let message = format!("a number has no type after it, such as `{suffix}`");
     let help = format!("leave it out: `{number}`");
-    Fault::new("syntax-unsupported", number.len()..number.len() + suffix.len(), message, "the type of a number", help)
+    Fault::new(Code::SyntaxUnsupported, number.len()..number.len() + suffix.len(), message, "the type of a number", help)
 }
 
 /// The value of the letters after a radix. EBNF `hex digits`, `octal digits`, `binary digits`.
@@ -172,7 +173,7 @@ fn radix_value(base: char, letters: &str) -> Result<Numeric, Fault> {
         let message = format!("`{}` is not {name} number", shortened(&text));
         let help =
             format!("after `0{base}` come digits below {radix}, for example `0{base}{}`", if radix == 16 { "ff" } else { "10" });
-        Fault::new("syntax-number", 0..text.len(), message, "cannot be read", help)
+        Fault::new(Code::SyntaxNumber, 0..text.len(), message, "cannot be read", help)
     })
 }
 
@@ -188,7 +189,7 @@ fn decimal_value(text: &str) -> Result<Numeric, Fault> {
 }
 
 fn too_large_number(text: &str, help: &str) -> Fault {
-    Fault::new("syntax-number", 0..text.len(), format!("the number `{}` is too large", shortened(text)), "too large", help)
+    Fault::new(Code::SyntaxNumber, 0..text.len(), format!("the number `{}` is too large", shortened(text)), "too large", help)
 }
 
 fn shortened(text: &str) -> String {
@@ -247,14 +248,14 @@ fn code_point(hex: &str) -> Option<char> {
 fn no_character(at: Range<usize>, body: &str) -> Fault {
     let message = format!("`{}` is no character", body.get(at.clone()).unwrap_or("\\"));
     let help = "`\\x` goes up to `\\x7f`, and `\\u{..}` takes the number of any character: `\\u{e4}`";
-    Fault::new("syntax-string", at, message, "no character", help)
+    Fault::new(Code::SyntaxString, at, message, "no character", help)
 }
 
 fn bad_escape(at: Range<usize>, body: &str) -> Fault {
     let message = format!("`{}` is not an escape", body.get(at.clone()).unwrap_or("\\"));
     let help =
         "escapes are `\\n`, `\\r`, `\\t`, `\\0`, `\\\\`, `\\\"`, `\\'`, `\\x41` and `\\u{e4}`; a backslash itself is `\\\\`";
-    Fault::new("syntax-string", at, message, "unknown escape", help)
+    Fault::new(Code::SyntaxString, at, message, "unknown escape", help)
 }
 
 fn next_char_end(text: &str, from: usize) -> usize {

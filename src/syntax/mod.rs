@@ -10,7 +10,7 @@ mod parser;
 #[cfg(test)]
 mod tests;
 
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
 
 /// Parses a file. With errors the tree holds `Poisoned` where they stand; `None` only where the text is too long for spans.
@@ -35,7 +35,7 @@ pub fn parse_expression(source: SourceId, text: &str) -> (Option<ast::Expr>, Vec
 
 fn too_long(source: SourceId, text: &str) -> Option<Diagnostic> {
     (text.len() >= u32::MAX as usize).then(|| {
-        Diagnostic::error("syntax-unsupported", Span::new(source, 0, 0), "the text is longer than 4 GiB")
+        Diagnostic::error(Code::SyntaxUnsupported, Span::new(source, 0, 0), "the text is longer than 4 GiB")
             .here("starts here")
             .help("a recipe is a few kilobytes; is this the right file?")
     })

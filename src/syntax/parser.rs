@@ -4,7 +4,7 @@
 
 use super::ast::{Document, Expr, ExprKind, Ident, Let, Number, Numeric, Operator};
 use super::lexer::{Kind, Token, lex};
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
 
 /// How high a tree may be.
@@ -127,7 +127,7 @@ impl<'t> Parser<'t> {
 
     pub(super) fn unexpected(&mut self, wanted: &str, help: &str) {
         let message = format!("expected {wanted}, found {}", self.found());
-        let diagnostic = Diagnostic::error("syntax-unexpected", self.span(), message).here("not expected here").help(help);
+        let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), message).here("not expected here").help(help);
         self.report(diagnostic);
     }
 
@@ -176,7 +176,7 @@ impl<'t> Parser<'t> {
         if self.is(0, '[') {
             self.skip_balanced();
         }
-        let diagnostic = Diagnostic::error("syntax-unsupported", start.to(self.last()), "a recipe has no attributes");
+        let diagnostic = Diagnostic::error(Code::SyntaxUnsupported, start.to(self.last()), "a recipe has no attributes");
         self.report(
             diagnostic.here("a RON attribute").help("leave it out: `Some(..)` is never needed, and no other extension is known"),
         );
@@ -198,7 +198,7 @@ impl<'t> Parser<'t> {
         } else {
             "there is no recipe in this text"
         };
-        let diagnostic = Diagnostic::error("syntax-missing-value", self.gap(), message).here("expected here");
+        let diagnostic = Diagnostic::error(Code::SyntaxMissingValue, self.gap(), message).here("expected here");
         if !self.unbalanced {
             self.report(diagnostic.help("a recipe begins with `Recipe(` and ends with `)`"));
         }
@@ -207,7 +207,7 @@ impl<'t> Parser<'t> {
 
     fn bare_fields(&mut self) -> Expr {
         let diagnostic =
-            Diagnostic::error("syntax-unexpected", self.span(), "the fields of a recipe stand within `Recipe(` and `)`");
+            Diagnostic::error(Code::SyntaxUnexpected, self.span(), "the fields of a recipe stand within `Recipe(` and `)`");
         self.report(
             diagnostic.here("a field without its struct").help("put `Recipe(` before the first field and `)` after the last"),
         );
@@ -226,7 +226,8 @@ impl<'t> Parser<'t> {
             Kind::Punct(c @ (',' | ';')) => format!("take the `{c}` out"),
             _ => format!("there is one {what}; take out what comes after it"),
         };
-        let diagnostic = Diagnostic::error("syntax-unexpected", self.span(), format!("the {what} ends before {}", self.found()));
+        let diagnostic =
+            Diagnostic::error(Code::SyntaxUnexpected, self.span(), format!("the {what} ends before {}", self.found()));
         self.report(diagnostic.here("not expected here").help(help));
     }
 
@@ -258,7 +259,7 @@ impl<'t> Parser<'t> {
         }
         if !poisoned && !self.unbalanced {
             let diagnostic =
-                Diagnostic::error("syntax-unexpected", self.gap(), "a `let` ends with `;`").here("the value ends here");
+                Diagnostic::error(Code::SyntaxUnexpected, self.gap(), "a `let` ends with `;`").here("the value ends here");
             self.report(diagnostic.help("put a `;` here"));
         }
         self.eat(',');
@@ -304,7 +305,7 @@ impl<'t> Parser<'t> {
     pub(super) fn report_depth(&mut self, span: Span) {
         if !self.too_deep {
             self.too_deep = true;
-            let diagnostic = Diagnostic::error("syntax-depth", span, format!("this is more than {MAX_DEPTH} levels deep"));
+            let diagnostic = Diagnostic::error(Code::SyntaxDepth, span, format!("this is more than {MAX_DEPTH} levels deep"));
             self.report(diagnostic.here("too deep").help("give a part of it a name with `let`"));
         }
     }
@@ -413,7 +414,7 @@ impl<'t> Parser<'t> {
             let start = self.span();
             (0..3).for_each(|_| self.bump());
             let diagnostic =
-                Diagnostic::error("syntax-unexpected", start.to(self.last()), "a variant stands without the name of its type");
+                Diagnostic::error(Code::SyntaxUnexpected, start.to(self.last()), "a variant stands without the name of its type");
             let help = format!("write {} alone", self.found());
             self.report(diagnostic.here("not expected here").help(help));
         }
@@ -426,7 +427,7 @@ impl<'t> Parser<'t> {
             Kind::Punct(c @ (')' | ']' | '}')) if !self.closers.contains(c) => (),
             Kind::Punct(',' | ';' | ')' | ']' | '}') | Kind::End => {
                 let message = format!("expected a value before {}", self.found());
-                let diagnostic = Diagnostic::error("syntax-missing-value", self.gap(), message).here("a value is missing here");
+                let diagnostic = Diagnostic::error(Code::SyntaxMissingValue, self.gap(), message).here("a value is missing here");
                 self.report(diagnostic.help("write a value here"));
             }
             _ => self.unexpected("a value", "values are numbers, texts in double quotes, names, `Name(..)`, `(..)` and `[..]`"),

@@ -14,7 +14,11 @@ fn tree(text: &str) -> Document {
 /// Codes and the text from each place on, up to eight letters.
 fn errors(text: &str) -> Vec<(&'static str, &str)> {
     let (_, found) = parse(SourceId(0), text);
-    found.iter().filter_map(|d| d.span().map(|s| (d.code, s.start as usize))).map(|(c, at)| (c, first(&text[at..]))).collect()
+    found
+        .iter()
+        .filter_map(|d| d.span().map(|s| (d.code.as_str(), s.start as usize)))
+        .map(|(c, at)| (c, first(&text[at..])))
+        .collect()
 }
 
 fn first(text: &str) -> &str {

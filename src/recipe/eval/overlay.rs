@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::describe;
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::recipe::value::{FieldValue, Value, ValueKind};
 use crate::source::Span;
 use crate::syntax::ast::Ident;
@@ -47,7 +47,7 @@ pub fn set(value: &mut Value, path: &str, new: Value, at: Span) -> Result<(), Di
     let mut walked = String::new();
     for step in path.split('.').map(str::trim) {
         if step.is_empty() {
-            let diagnostic = Diagnostic::error("bad-path", at, format!("`{path}` names no field")).here("this path");
+            let diagnostic = Diagnostic::error(Code::BadPath, at, format!("`{path}` names no field")).here("this path");
             return Err(diagnostic.help("write the names of fields with `.` between them, such as `model.width`"));
         }
         open(target);
@@ -95,5 +95,5 @@ fn refused(found: &ValueKind, there: Span, walked: &str, step: &str, at: Span) -
         ValueKind::Tuple { .. } => "its value is given without a name; set the whole of it",
         _ => "set the whole of it",
     };
-    Err(Diagnostic::error("bad-path", at, message).here("this path").and(there, "given here").help(help))
+    Err(Diagnostic::error(Code::BadPath, at, message).here("this path").and(there, "given here").help(help))
 }

@@ -37,7 +37,7 @@ fn run(text: &str) -> (String, Vec<&'static str>) {
     let (document, errors) = syntax::parse(SourceId(0), text);
     assert!(errors.is_empty(), "{text}: {errors:?}");
     let (value, found) = evaluate_alone(&document.expect("short"));
-    (shown(&value), found.iter().map(|d| d.code).collect())
+    (shown(&value), found.iter().map(|d| d.code.as_str()).collect())
 }
 
 fn good(text: &str) -> String {
@@ -58,7 +58,7 @@ fn with_files(files: &[(&str, &str)]) -> (String, Vec<(&'static str, String)>) {
         None => Err("no such file".to_owned()),
     };
     let (value, found) = evaluate(&parsed(0).0.expect("short"), &mut load);
-    (shown(&value), found.into_iter().map(|d| (d.code, d.message)).collect())
+    (shown(&value), found.into_iter().map(|d| (d.code.as_str(), d.message)).collect())
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn deep_files_that_import_deep_files_end_at_a_limit() {
         Ok((syntax::parse(SourceId(count), &text).0.expect("short"), Vec::new()))
     };
     let (_, found) = evaluate(&syntax::parse(SourceId(0), &text).0.expect("short"), &mut load);
-    assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), ["syntax-depth"]);
+    assert_eq!(found.iter().map(|d| d.code.as_str()).collect::<Vec<_>>(), ["syntax-depth"]);
 }
 
 #[test]
