@@ -6,6 +6,8 @@ use std::fmt::Write;
 
 use cramplan::diag::Diagnostic;
 use cramplan::recipe::eval::evaluate_alone;
+use cramplan::recipe::resolve;
+use cramplan::recipe::settings::Optimizer;
 use cramplan::recipe::value::{Numeric, Value, ValueKind};
 use cramplan::source::SourceId;
 use cramplan::syntax::parse;
@@ -154,7 +156,7 @@ fn texts() -> Vec<Row> {
         (r##"r#"a"b"#"##, Some(text("a\"b")), Same),
         (r###"r##"a"#b"##"###, Some(text("a\"#b")), Same),
         ("r\"a\\\nb\"", Some(text("a\\\nb")), Same),
-        (r##"r#"a""##, None, Refused(TEXT, "this text does not end")),
+        (r#"r#"a""#, None, Refused(TEXT, "this text does not end")),
         ("\"a", None, Refused(TEXT, "this text does not end")),
         ("'a'", Some(text("a")), Same),
         (r"'\''", Some(text("'")), Same),
@@ -293,10 +295,10 @@ fn ours(text: &str) -> Result<Seen, Vec<Diagnostic>> {
     if found.is_empty() { Ok(of_ours(&value)) } else { Err(found) }
 }
 
-/// Entries of a map in any order, and no number is its own equal.
+/// Floats to the bit, so that NaN is NaN, and the entries of a map in any order.
 fn same(a: &Seen, b: &Seen) -> bool {
     match (a, b) {
-        (Seen::Float(x), Seen::Float(y)) => x == y || x.is_nan() && y.is_nan(),
+        (Seen::Float(x), Seen::Float(y)) => x.total_cmp(y).is_eq(),
         (Seen::Map(a), Seen::Map(b)) => a.len() == b.len() && a.iter().all(|entry| b.contains(entry)),
         (Seen::Seq(a), Seen::Seq(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         _ => a == b,
@@ -336,4 +338,46 @@ fn every_corner_is_read_as_ron_reads_it_or_refused_by_name() {
         }
     }
     assert!(report.is_empty(), "{report}");
+}
+
+/// A recipe with this in its optimizer, and its clipping or what is wrong with it.
+fn clipping(entry: &str) -> Result<Option<f64>, Vec<Diagnostic>> {
+    let text = format!(
+        "Recipe(name: \"some\", budget: Budget(steps: 20), data: Corpus(sources: [Synthetic(2000)], tokenizer: WordPiece(vocab: 512)), \
+         model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(intermediate: 64)), \
+         objective: MaskedLm(rate: 25%), batch: Constant(8), micro_batch: 4, optimizer: AdamW({entry}), \
+         lr: Triangle(peak: 1e-3, start: 25%, peak_at: 75%))"
+    );
+    let (document, mut found) = parse(SourceId(0), &text);
+    let (value, more) = evaluate_alone(&document.unwrap());
+    let resolution = resolve(&value);
+    found.extend(more);
+    found.extend(resolution.diagnostics.into_iter().filter(Diagnostic::is_error));
+    let Some(recipe) = resolution.recipe.filter(|_| found.is_empty()) else { return Err(found) };
+    let Optimizer::AdamW { clip, .. } = recipe.optimizer;
+    Ok(clip)
+}
+
+/// `ron` wants a `Some` unless an extension line is there; we take both, and have no extension lines.
+#[test]
+fn some_may_be_written_or_left_out_where_a_field_may_be() {
+    #[derive(serde::Deserialize)]
+    struct Adam {
+        clip: Option<f64>,
+    }
+    let theirs = |text: &str| ron::from_str::<Adam>(text).ok().map(|adam| adam.clip);
+    assert_eq!(theirs("(clip: Some(0.5))"), Some(Some(0.5)));
+    assert_eq!(theirs("(clip: None)"), Some(None));
+    assert_eq!(theirs("(clip: 0.5)"), None);
+    assert_eq!(theirs("#![enable(implicit_some)] (clip: 0.5)"), Some(Some(0.5)));
+    assert_eq!(theirs("(clip: None, clip: None)"), None);
+
+    assert_eq!(clipping("clip: Some(0.5)"), Ok(Some(0.5)));
+    assert_eq!(clipping("clip: None"), Ok(None));
+    assert_eq!(clipping("clip: 0.5"), Ok(Some(0.5)));
+    let codes = |entry| clipping(entry).unwrap_err().iter().map(|d| d.code.as_str()).collect::<Vec<_>>();
+    assert_eq!(codes("clip: None, clip: None"), ["duplicate-field"]);
+    // A field that is always there has no `Some`.
+    let errors = clipping("weight_decay: Some(0.1)").unwrap_err();
+    assert!(matches!(errors.as_slice(), [error] if error.message.contains("`Some(..)`")), "{errors:?}");
 }

@@ -394,7 +394,7 @@ fn corners_have_their_scopes() {
         ("..=5", &[("..=", RANGE), ("5", INTEGER)]),
         // Texts.
         (r##"r#"a"\n"#"##, &[("r#\"", OPEN), ("a\"\\n", RAW), ("\"#", CLOSE)]),
-        (r##"r"a" r#type"##, &[("r\"", OPEN), ("a", RAW), ("\"", CLOSE), ("r#type", NAME)]),
+        (r#"r"a" r#type"#, &[("r\"", OPEN), ("a", RAW), ("\"", CLOSE), ("r#type", NAME)]),
         (r#""a\n\q""#, &[("\"", OPEN), ("a", DOUBLE), ("\\n", ESCAPE), ("\\q", "invalid.illegal.escape"), ("\"", CLOSE)]),
         (r#""\x41\xe4""#, &[("\"", OPEN), ("\\x41", ESCAPE), ("\\xe4", "invalid.illegal.escape"), ("\"", CLOSE)]),
         (r"'\u{e4}'", &[("'", OPEN), (r"\u{e4}", ESCAPE), ("'", CLOSE)]),

@@ -3,6 +3,8 @@
 //! Invariant: the tokens end with exactly one `End`, their spans rise, and each fault left a `Bad` token or `broken` behind, but
 //! for those of a line or a blank that is passed over.
 
+mod range;
+
 use nom::branch::alt;
 use nom::bytes::complete::{is_not, tag, take_till, take_until, take_while, take_while1};
 use nom::character::complete::{anychar, char, none_of, satisfy};
@@ -123,52 +125,6 @@ impl<'t> Lexer<'t> {
         let help = "take the line out: `cramplan run FILE` runs a recipe";
         self.report(Fault::new(Code::SyntaxUnsupported, 0..line, "a recipe has no line for the shell", "a shebang line", help));
         self.rest = &self.rest[line..];
-    }
-
-    /// `..` of an import, or a range, which is refused whole.
-    fn dots(&mut self, after: &'t str, leads: bool) {
-        let Some(end) = self.range_end(after) else { return self.push(Kind::Dots, after, leads) };
-        let leads = self.take_back_number().unwrap_or(leads);
-        let help = "write one number; what goes from one value to another has a field for each end";
-        let fault = Fault::new(Code::SyntaxUnsupported, 0..self.rest.offset(end), "a recipe has no ranges", "a range", help);
-        self.report(fault);
-        self.push(Kind::Bad, end, leads);
-    }
-
-    /// Where the range ends whose `..` ends at `after`; `None` where it is no range.
-    fn range_end(&self, after: &'t str) -> Option<&'t str> {
-        let to = after.strip_prefix('=').unwrap_or(after);
-        if let Ok((end, _)) = number(skip(to).trim_start_matches(['+', '-'])) {
-            return Some(end.trim_start_matches(|c| continues_name(c) || c == '%'));
-        }
-        let begun = match self.out.tokens.last() {
-            Some(last) if last.kind == Kind::Punct(':') => true,
-            Some(last) => self.number_before() > 0 && last.span.end as usize == self.text.offset(self.rest),
-            None => false,
-        };
-        let import = skip(after).starts_with("import");
-        (to.len() < after.len() || begun && !import).then_some(to)
-    }
-
-    /// How many tokens make up the number, with its unit, that ends before this place on the same line.
-    fn number_before(&self) -> usize {
-        let here = self.text.offset(self.rest);
-        let is_number = |t: &Token| matches!(t.kind, Kind::Number(_));
-        let is_unit = |t: &Token| matches!(t.kind, Kind::Ident(_) | Kind::Punct('%'));
-        let on_this_line = |t: &Token| self.text.get(t.span.end as usize..here).is_some_and(|gap| !gap.contains('\n'));
-        match self.out.tokens.as_slice() {
-            [.., last] if is_number(last) && on_this_line(last) => 1,
-            [.., last, unit] if is_number(last) && is_unit(unit) && last.span.end == unit.span.start && on_this_line(unit) => 2,
-            _ => 0,
-        }
-    }
-
-    /// Goes back to where the number before this place begins; gives whether that leads its line.
-    fn take_back_number(&mut self) -> Option<bool> {
-        let first = self.out.tokens.len() - self.number_before();
-        let number = self.out.tokens.drain(first..).next()?;
-        self.rest = &self.text[number.span.start as usize..];
-        Some(number.leads)
     }
 
     /// Passes over blanks and comments.
@@ -392,6 +348,36 @@ mod tests {
     #[test]
     fn the_text_that_lacks_its_quote_is_found_and_not_the_last_one() {
         assert_eq!(faults("(a: \"x),\n b: \"y\",\n c: \"z\")"), [("syntax-string", 4, 6)]);
+    }
+
+    #[test]
+    fn a_range_is_one_token_and_an_import_is_none() {
+        for text in ["1..5", "1 .. 5", "1h..=5h", "..5", "..=", "25%..-50%", "1.."] {
+            assert_eq!(kinds(text), [Kind::Bad, Kind::End], "{text}");
+            assert_eq!(faults(text), [("syntax-unsupported", 0, text.len() as u32)], "{text}");
+        }
+        for text in ["1..import", "1 ..import", "x..y", ".."] {
+            assert!(kinds(text).contains(&Kind::Dots), "{text}");
+            assert_eq!(faults(text), [], "{text}");
+        }
+        assert_eq!(faults("1\n..5"), [("syntax-unsupported", 2, 5)]);
+    }
+
+    #[test]
+    fn what_is_passed_over_is_reported_and_hides_nothing() {
+        assert_eq!(kinds("#!/bin/sh\nx"), [Kind::Ident("x".into()), Kind::End]);
+        assert_eq!(faults("#!/bin/sh\nx"), [("syntax-unsupported", 0, 9)]);
+        assert_eq!(faults("#!"), [("syntax-unsupported", 0, 2)]);
+        assert_eq!(kinds("x\u{a0}y"), [Kind::Ident("x".into()), Kind::Ident("y".into()), Kind::End]);
+        assert_eq!(faults("x\u{a0}y \u{200b}"), [("syntax-unexpected", 1, 3), ("syntax-unexpected", 5, 8)]);
+    }
+
+    #[test]
+    fn words_that_ron_reads_as_numbers_are_no_names() {
+        assert_eq!(faults("inf NaNf32"), [("syntax-unsupported", 0, 3), ("syntax-unsupported", 4, 10)]);
+        assert_eq!(faults("inf: info r#inf NaN(1)"), []);
+        assert_eq!(kinds("r#a-b.c")[..1], [Kind::Ident("a-b.c".into())]);
+        assert_eq!(faults("r#true"), [("syntax-unsupported", 0, 6)]);
     }
 
     #[test]

@@ -296,9 +296,25 @@ mod tests {
     }
 
     #[test]
+    fn forms_of_other_languages_are_faults_with_their_own_message() {
+        let message = |text: &str| match number(text) {
+            Ok(("", Err(fault))) => fault.help,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(message("1f32"), "leave it out: `1`");
+        assert_eq!(message("0xffu8"), "leave it out: `0xff`");
+        assert_eq!(message("0X1F"), "the letter of a radix is a small one: `0x1F`");
+        assert_eq!(message("2e"), "write the power of ten after the `e`, as in `2e3`");
+        assert_eq!(message("1e5.5"), "an exponent is a whole number");
+        assert_eq!(value("1f33"), Some((Numeric::Integer(1), "f33")));
+    }
+
+    #[test]
     fn escapes_are_rusts() {
         assert_eq!(unescape(r#"a\n\x41\u{e4}\"\\"#).as_deref(), Ok("a\nAä\"\\"));
         assert_eq!(unescape(r"ab\ä").map_err(|f| f.at), Err(2..5));
         assert_eq!(unescape(r"\u{d800}").map_err(|f| f.at), Err(0..8));
+        assert_eq!(unescape(r"a\xe4").map_err(|f| f.at), Err(1..5));
+        assert_eq!(unescape("a\\\r\n\n  \tb").as_deref(), Ok("ab"));
     }
 }
