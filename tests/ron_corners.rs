@@ -86,6 +86,7 @@ fn numbers() -> Vec<Row> {
         ("0x1d", Some(int(29)), Same),
         ("0x1f32", Some(int(7986)), Same),
         ("0x10 KiB", None, Reads(int(16 << 10))),
+        ("0x10%", None, Reads(Float(0.16))),
         ("0x10KiB", None, Refused(LITERAL, "`0x10KiB` is not a hexadecimal number")),
         ("0B", None, Reads(int(0))),
         // Points and exponents.
@@ -163,6 +164,7 @@ fn texts() -> Vec<Row> {
         (r"'\u{e4}'", Some(text("ä")), Same),
         (r"'\xe4'", None, Refused(TEXT, r"`\xe4` is no character")),
         ("'ab'", None, Refused(TEXT, "a text stands in double quotes")),
+        ("'''", Some(text("'")), Refused(TEXT, "`'''` is neither a character nor a text")),
         ("''", None, Refused(TEXT, "a text stands in double quotes")),
         ("'\n'", Some(text("\n")), Refused(TEXT, "this text does not end")),
         (r#"b"a""#, Some(Seen::Bytes(b"a".to_vec())), Refused(NOT_OURS, "a recipe holds no bytes")),
@@ -202,6 +204,7 @@ fn names_and_blanks() -> Vec<Row> {
         ("#!/usr/bin/env -S cramplan run\n1", None, Refused(NOT_OURS, "a recipe has no line for the shell")),
         ("#![enable(implicit_some)]\n1", Some(int(1)), Refused(NOT_OURS, "a recipe has no attributes")),
         ("# ! [ enable(unwrap_newtypes) ] 1", Some(int(1)), Refused(NOT_OURS, "a recipe has no attributes")),
+        ("#![schema = \"recipe\"] 1", Some(int(1)), Refused(NOT_OURS, "a recipe has no attributes")),
         ("#![type = \"Recipe\"]\n1", Some(int(1)), Refused(NOT_OURS, "a recipe has no attributes")),
     ]
 }

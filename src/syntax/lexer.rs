@@ -301,6 +301,13 @@ fn character(input: &str) -> IResult<&str, Lexeme> {
 }
 
 fn single_quoted(input: &str) -> IResult<&str, Lexeme> {
+    if let Some(rest) = input.strip_prefix("'''") {
+        let help = "a quote alone is `\"'\"`, and texts begin and end with one `\"`";
+        return Ok((
+            rest,
+            Err(Fault::new(Code::SyntaxString, 0..3, "`'''` is neither a character nor a text", "three quotes", help)),
+        ));
+    }
     let (rest, body) = delimited(char('\''), take_till(|c| c == '\'' || c == '\n'), char('\'')).parse(input)?;
     Ok((rest, Err(in_single_quotes(body))))
 }
