@@ -6,12 +6,12 @@ use crate::check::{self, Costed, Feasible};
 use crate::device::{self, Device};
 use crate::diag::{Code, Diagnostic};
 use crate::recipe::decode::Places;
-use crate::recipe::eval;
+use crate::recipe::eval::{self, Evaluated};
 use crate::recipe::settings::Recipe;
 use crate::recipe::suggest::nearest;
-use crate::recipe::value::Value;
+use crate::recipe::value::{Value, ValueKind};
 use crate::source::{SourceId, Sources, Span};
-use crate::syntax;
+use crate::syntax::{self, ast::Override};
 
 /// Reads an imported recipe: (path as written, name of the importing source) → (name, text), or why not.
 pub type Read<'a> = dyn FnMut(&str, &str) -> Result<(String, String), String> + 'a;
@@ -30,11 +30,13 @@ pub struct Inputs<'a> {
     pub asked: Option<String>,
 }
 
-/// A recipe and where its fields come from.
+/// What the text gave: every part of it that could be read.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// The recipe.
-    pub recipe: Recipe,
+    /// The evaluated recipe, imports and overrides in place.
+    pub value: Value,
+    /// The `let` names of the recipe, with their values.
+    pub names: Vec<(String, Value)>,
     /// Where its fields stand.
     pub places: Places,
 }
@@ -65,22 +67,32 @@ pub struct Compilation {
     pub sources: Sources,
     /// Errors and warnings.
     pub diagnostics: Vec<Diagnostic>,
-    /// Where the recipe's fields stand; absent where it is not valid.
-    pub places: Option<Places>,
+    /// What was read of the recipe, also where it is not valid.
+    pub resolved: Option<Resolved>,
     /// The verdict; absent where the recipe is not valid.
     pub verdict: Option<Verdict>,
 }
 
-/// Compiles a recipe down to its verdict.
+impl Compilation {
+    /// Where the recipe's fields stand.
+    pub fn places(&self) -> Option<&Places> {
+        self.resolved.as_ref().map(|r| &r.places)
+    }
+}
+
+/// Compiles a recipe down to its verdict. Whatever can be read is checked, also beside what cannot.
 pub fn compile(inputs: Inputs<'_>) -> Compilation {
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
     let Inputs { entry, read, overrides, machine, asked } = inputs;
-    let resolved = resolve(entry, read, overrides, &mut sources, &mut diagnostics);
-    let device = resolved.as_ref().and_then(|r| choose_device(r, machine, asked, &mut sources, &mut diagnostics));
-    let places = resolved.as_ref().map(|r| r.places.clone());
-    let verdict = resolved.zip(device).map(|(Resolved { recipe, places }, device)| {
-        match check::judge(check::cost(&recipe, &device), &places) {
+    let (resolved, recipe) = resolve(entry, read, overrides, &mut sources, &mut diagnostics).unzip();
+    let wish = wished_device(recipe.as_ref().and_then(Option::as_ref), resolved.as_ref(), asked, &mut sources);
+    let device = choose_device(wish, machine, &mut diagnostics);
+    let places = resolved.as_ref().map(|r| r.places.clone()).unwrap_or_default();
+    let verdict = recipe.flatten().zip(device).map(|(recipe, device)| {
+        let costed = check::cost(&recipe, &device);
+        diagnostics.extend(check::advise(&costed, &places));
+        match check::judge(costed, &places) {
             Ok(feasible) => Verdict::Feasible(Box::new(feasible)),
             Err(infeasible) => {
                 let (costed, reasons) = *infeasible;
@@ -89,87 +101,74 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
             }
         }
     });
-    Compilation { sources, diagnostics, places, verdict }
+    Compilation { sources, diagnostics, resolved, verdict }
 }
 
-/// Text to recipe: parse, evaluate with imports, apply the overrides, decode.
+/// Text to recipe: parse, evaluate with overrides and imports, decode. The recipe is there only where there are no errors.
 fn resolve(
     (name, text): (String, String),
     read: &mut Read<'_>,
     overrides: &[String],
     sources: &mut Sources,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Option<Resolved> {
+) -> Option<(Resolved, Option<Recipe>)> {
     let id = sources.add(name, text.as_str());
     let (document, errors) = syntax::parse(id, &text);
     diagnostics.extend(errors);
-    let document = document.filter(|_| !any_error(diagnostics))?;
+    let document = document?;
+    let overrides = parse_overrides(overrides, sources, diagnostics);
     let mut load = |path: &str, from: SourceId| {
         let importer = sources.get(from).map_or(String::new(), |s| s.name.clone());
         let (name, text) = read(path, &importer)?;
         // One id for each file, however often it is imported: a cycle is seen by it.
         let id = sources.find(&name).unwrap_or_else(|| sources.add(name, text.as_str()));
         let (document, errors) = syntax::parse(id, &text);
-        document.map(|document| (document, errors)).ok_or_else(|| format!("`{path}` is empty"))
+        document.map(|document| (document, errors)).ok_or_else(|| format!("`{path}` is too long"))
     };
-    let (mut value, errors) = eval::evaluate(&document, &mut load);
-    diagnostics.extend(errors);
-    for text in overrides {
-        if let Err(found) = apply(text, &mut value, sources) {
-            diagnostics.extend(found);
-        }
-    }
-    if any_error(diagnostics) {
-        return None;
-    }
-    let resolution = crate::recipe::resolve(&value);
+    let Evaluated { value, names, diagnostics: found } = eval::evaluate(&document, &overrides, &mut load);
+    diagnostics.extend(found);
+    let resolution = crate::recipe::resolve(&value, names.iter().map(|(name, _)| name.clone()).collect());
     diagnostics.extend(resolution.diagnostics);
-    Some(Resolved { recipe: resolution.recipe?, places: resolution.places })
+    let recipe = resolution.recipe.filter(|_| !any_error(diagnostics));
+    Some((Resolved { value, names, places: resolution.places }, recipe))
 }
 
 fn any_error(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(Diagnostic::is_error)
 }
 
-/// Applies one `path=value`.
-fn apply(text: &str, value: &mut Value, sources: &mut Sources) -> Result<(), Vec<Diagnostic>> {
-    let id = sources.add("--set", text);
-    let whole = Span::new(id, 0, text.len());
-    let Some(equals) = text.find('=') else {
-        let help = "write `--set model.depth=8`, a dotted path and a value";
-        return Err(vec![Diagnostic::error(Code::BadOverride, whole, "an override is a path, `=` and a value").help(help)]);
+fn parse_overrides(texts: &[String], sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> Vec<Override> {
+    let mut parse = |text: &String| match syntax::parse_override(sources.add("--set", text.as_str()), text) {
+        Ok(parsed) => Some(parsed),
+        Err(errors) => {
+            diagnostics.extend(errors);
+            None
+        }
     };
-    // Blanks in place of the path keep the spans right.
-    let padded = " ".repeat(equals + 1) + &text[equals + 1..];
-    let (expression, errors) = syntax::parse_expression(id, &padded);
-    let Some(expression) = expression.filter(|_| !any_error(&errors)) else { return Err(errors) };
-    let (new, errors) = eval::evaluate_expression(&expression);
-    if any_error(&errors) {
-        return Err(errors);
-    }
-    eval::set(value, text[..equals].trim(), new, Span::new(id, 0, equals)).map_err(|e| vec![e])
+    texts.iter().filter_map(&mut parse).collect()
 }
 
-/// The device to plan for: the one asked for, else the recipe's, else this machine's.
-fn choose_device(
-    resolved: &Resolved,
-    machine: Device,
-    asked: Option<String>,
-    sources: &mut Sources,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<Device> {
-    let (name, span) = match (asked, &resolved.recipe.budget.device) {
-        (Some(name), _) => {
-            let id = sources.add("--for", name.as_str());
-            let span = Span::new(id, 0, name.len());
-            (name, span)
-        }
-        (None, Some(name)) => (name.clone(), resolved.places.of("budget.device")),
-        (None, None) => return Some(machine),
-    };
-    if name == machine.name {
-        return Some(machine);
+/// A device by name, and where it is named.
+type Wish = Option<(String, Span)>;
+
+/// The device asked for on the command line, else the one that the recipe names, also where the recipe is not valid otherwise.
+fn wished_device(recipe: Option<&Recipe>, resolved: Option<&Resolved>, asked: Option<String>, sources: &mut Sources) -> Wish {
+    if let Some(name) = asked {
+        let id = sources.add("--for", name.as_str());
+        let span = Span::new(id, 0, name.len());
+        return Some((name, span));
     }
+    let resolved = resolved?;
+    if let Some(recipe) = recipe {
+        return recipe.budget.device.clone().map(|name| (name, resolved.places.of("budget.device")));
+    }
+    let device = resolved.value.field("budget")?.field("device")?;
+    if let ValueKind::Text(name) = &device.kind { Some((name.clone(), device.span)) } else { None }
+}
+
+/// The device to plan for: the wished one, else this machine's.
+fn choose_device(wish: Wish, machine: Device, diagnostics: &mut Vec<Diagnostic>) -> Option<Device> {
+    let Some((name, span)) = wish.filter(|(name, _)| *name != machine.name) else { return Some(machine) };
     let found = device::find(&name);
     if found.is_none() {
         diagnostics.push(unknown_device(&name, span));
@@ -180,9 +179,15 @@ fn choose_device(
 fn unknown_device(name: &str, span: Span) -> Diagnostic {
     let catalog = device::catalog();
     let names: Vec<&str> = catalog.iter().map(|d| d.name.as_str()).collect();
-    let help = match nearest(name, names.iter().copied()) {
-        Some(close) => format!("did you mean `{close}`? `cramplan devices` lists them all"),
-        None => "`cramplan devices` lists the cards it knows".to_owned(),
-    };
-    Diagnostic::error(Code::UnknownDevice, span, format!("there is no device `{name}` in the catalog")).here("unknown").help(help)
+    let diagnostic =
+        Diagnostic::error(Code::UnknownDevice, span, format!("there is no device `{name}` in the catalog")).here("unknown");
+    match nearest(name, names.iter().copied()) {
+        Some(close) => diagnostic.help(format!("did you mean `{close}`? `cramplan devices` lists them all")).fix(
+            format!("write `\"{close}\"`"),
+            false,
+            span,
+            format!("\"{close}\""),
+        ),
+        None => diagnostic.help("`cramplan devices` lists the cards it knows"),
+    }
 }

@@ -8,7 +8,7 @@ use crate::recipe::settings::Recipe;
 use crate::recipe::spending::Limit;
 use crate::step::tensor::Part;
 use crate::step::{StepGraphs, Walk};
-use crate::units::Seconds;
+use crate::units::{Seconds, Tokens};
 
 /// A recipe with its graphs and its estimate on a device.
 #[derive(Clone, Debug)]
@@ -63,6 +63,37 @@ pub fn judge(costed: Costed, places: &Places) -> Result<Feasible, Box<(Costed, V
     if reasons.is_empty() { Ok(Feasible(costed)) } else { Err(Box::new((costed, reasons))) }
 }
 
+/// What is legal but surprising in a costed recipe, as warnings.
+pub fn advise(costed: &Costed, places: &Places) -> Vec<Diagnostic> {
+    chinchilla_ratio(costed, places).into_iter().collect()
+}
+
+/// Tokens a parameter that training a causal model well takes: Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models",
+/// about 20.
+const CHINCHILLA: std::ops::RangeInclusive<f64> = 18.0..=22.0;
+
+/// A token budget by the rule for causal models, whose loss sees every token; that of a masked model sees the masked ones.
+fn chinchilla_ratio(costed: &Costed, places: &Places) -> Option<Diagnostic> {
+    let tokens = costed.recipe.budget.tokens?;
+    let parameters = costed.estimate.parameters.total;
+    let ratio = tokens as f64 / parameters as f64;
+    let rate = costed.recipe.objective.rate;
+    if !CHINCHILLA.contains(&ratio) || rate.0 >= 0.9 {
+        return None;
+    }
+    let more = Tokens((tokens as f64 / rate.0) as u64);
+    Some(
+        Diagnostic::warning(
+            Code::ChinchillaRatio,
+            places.of("budget.tokens"),
+            "20 tokens a parameter is a rule for causal models",
+        )
+        .here(format!("{ratio:.1} tokens for each of {} parameters", Tokens(parameters)))
+        .and(places.of("objective.rate"), format!("the loss sees {rate} of them"))
+        .help(format!("as many predictions as in the rule take {more} tokens; or leave `tokens` out and let the time decide")),
+    )
+}
+
 fn out_of_memory(costed: &Costed, places: &Places) -> Option<Diagnostic> {
     let e = &costed.estimate;
     if e.fits() {
@@ -76,16 +107,20 @@ fn out_of_memory(costed: &Costed, places: &Places) -> Option<Diagnostic> {
     };
     let diagnostic =
         Diagnostic::error(Code::OutOfMemory, places.of(field), message).here(format!("{bytes} of it are {}", largest.name()));
-    Some(diagnostic.help(match smaller_micro_batch(costed) {
-        Some(smaller) => format!(
-            "`micro_batch: {}` fits in {} and takes {} for a step of {} sequences",
-            smaller.micro_batch,
-            smaller.peak.bytes,
-            step_time(&smaller),
-            costed.recipe.full_batch()
-        ),
-        None => "no micro-batch fits; make the model smaller, or plan for a larger card with `--for`".to_owned(),
-    }))
+    let Some(smaller) = smaller_micro_batch(costed) else {
+        return Some(diagnostic.help("no micro-batch fits; make the model smaller, or plan for a larger card with `--for`"));
+    };
+    let batch = smaller.micro_batch;
+    let diagnostic = diagnostic.help(format!(
+        "`micro_batch: {batch}` fits in {} and takes {} for a step of {} sequences",
+        smaller.peak.bytes,
+        step_time(&smaller),
+        costed.recipe.full_batch()
+    ));
+    Some(match places.is_written("micro_batch") {
+        true => diagnostic.fix(format!("write `micro_batch: {batch}`"), false, places.of("micro_batch"), batch.to_string()),
+        false => diagnostic,
+    })
 }
 
 /// The largest smaller micro-batch that fits, planned anew.

@@ -155,7 +155,7 @@ fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
     };
     render::show(&compilation.diagnostics, &compilation.sources);
     let exit = check::exit(&compilation);
-    let origin = compilation.places.map(|places| Origin { sources: compilation.sources, places });
+    let origin = compilation.resolved.map(|r| Origin { sources: compilation.sources, places: r.places });
     let Some(Verdict::Feasible(feasible)) = compilation.verdict else { return Err(Stop(exit)) };
     let wanted = feasible.costed().recipe.budget.device.clone();
     if let Some(wanted) = wanted.filter(|name| *name != hardware.planned.name) {

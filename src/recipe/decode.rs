@@ -1,23 +1,32 @@
 //! From evaluated values to typed settings: every unknown name, wrong type and value out of range is found in one pass.
+//!
+//! Invariant: what cannot be read leaves a stand-in and the path of its field in [`Places`], so that everything else is still read and
+//! the rules that need the field stay silent; a stand-in never leaves this stage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+mod remedy;
 mod types;
+mod unknown;
 
 pub use types::{Interval, MicroBatch, Pair};
 
-use super::schema::{ChoiceInfo, FieldInfo, Range, RecordInfo, TypeInfo, homes_of};
-use super::settings::Recipe;
+use self::remedy::remedied;
+use super::schema::{ChoiceInfo, FieldInfo, Range, RecordInfo, TypeInfo};
 use super::suggest::nearest;
 use super::value::{Dimension, FieldValue, Numeric, Quantity, Value, ValueKind};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
 use crate::syntax;
 
-/// Where each field of the recipe got its value; keys are dotted paths such as `model.width`.
+/// The source of what no file says: the defaults of the schema.
+pub const DEFAULTS: SourceId = SourceId(u32::MAX);
+
+/// Where each field of the recipe got its value, and which could not be read; keys are dotted paths such as `model.width`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
     map: BTreeMap<String, Span>,
+    failed: BTreeSet<String>,
     root: Span,
 }
 
@@ -35,6 +44,24 @@ impl Places {
             }
         }
     }
+
+    /// Whether a field and all that is in it could be read.
+    pub fn is_known(&self, path: &str) -> bool {
+        let within = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('.'))
+        };
+        !self.failed.iter().any(|failed| within(failed, path) || within(path, failed))
+    }
+
+    /// Whether a field is written down, not left to its default.
+    pub fn is_written(&self, path: &str) -> bool {
+        self.map.contains_key(path)
+    }
+
+    /// Every field that is written down, with its place, in the order of their paths.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Span)> {
+        self.map.iter().map(|(path, span)| (path.as_str(), *span))
+    }
 }
 
 /// Something a recipe value can become.
@@ -48,6 +75,9 @@ pub trait Decode: Sized {
     /// Reads the value, reporting what is wrong with it; `None` after a report.
     fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self>;
 
+    /// Any value of the type, for a field that could not be read.
+    fn stand_in() -> Self;
+
     /// What stands for a field that is absent and has no default.
     fn absent() -> Option<Self> {
         None
@@ -59,12 +89,19 @@ pub struct Fields {
     info: &'static RecordInfo,
     given: Vec<FieldValue>,
     span: Span,
+    broken: bool,
 }
 
 impl Fields {
     /// The name of the struct or variant.
     pub fn name(&self) -> &'static str {
         self.info.name
+    }
+
+    /// The value of a field. One without a name is the first field; of two that both are it, the one that stands first counts.
+    fn value(&self, name: &str) -> Option<&FieldValue> {
+        let is_first = self.info.fields.first().is_some_and(|f| f.name == name);
+        self.given.iter().find(|f| f.name.text == name || is_first && f.name.text.is_empty())
     }
 }
 
@@ -75,11 +112,34 @@ pub struct Decoder {
     pub diagnostics: Vec<Diagnostic>,
     /// Where each field stands.
     pub places: Places,
+    /// The `let` names of the recipe: a bare name may be meant to be one.
+    lets: Vec<String>,
     path: Vec<&'static str>,
     inside_default: bool,
+    /// Fields that stand in a wrong struct, with the right one: that they are missing there is no second error.
+    misplaced: BTreeSet<String>,
+    /// Missing fields, by their path, with the place of their report.
+    missing: Vec<(String, usize)>,
 }
 
 impl Decoder {
+    /// A decoder that knows the `let` names of the recipe.
+    pub fn new(lets: Vec<String>) -> Self {
+        Self { lets, ..Self::default() }
+    }
+
+    /// What was found and where things stand, when all has been read.
+    pub fn finish(mut self) -> (Vec<Diagnostic>, Places) {
+        let idle: BTreeSet<usize> =
+            self.missing.iter().filter(|(path, _)| self.misplaced.contains(path)).map(|(_, index)| *index).collect();
+        let mut index = 0;
+        self.diagnostics.retain(|_| {
+            index += 1;
+            !idle.contains(&(index - 1))
+        });
+        (self.diagnostics, self.places)
+    }
+
     fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
@@ -88,36 +148,38 @@ impl Decoder {
         self.path.join(".")
     }
 
+    fn within_path(&self, field: &str) -> String {
+        if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.here()) }
+    }
+
+    fn fail(&mut self) {
+        let path = self.here();
+        self.places.failed.insert(path);
+    }
+
     fn mismatch(&mut self, value: &Value, wanted: &TypeInfo) {
         if matches!(value.kind, ValueKind::Poisoned) {
             return;
         }
         let subject = self.path.last().map_or("the recipe".to_owned(), |name| format!("`{name}`"));
-        let diagnostic =
-            Diagnostic::error(Code::WrongType, value.span, format!("{subject} wants {wanted}, found {}", describe(value)))
-                .here(format!("expected {wanted}"));
-        let diagnostic = match remedy(value, wanted) {
-            Some(help) => diagnostic.help(help),
-            None => diagnostic,
-        };
+        let message = format!("{subject} wants {wanted}, found {}", value.kind.describe());
+        let diagnostic = Diagnostic::error(Code::WrongType, value.span, message).here(format!("expected {wanted}"));
+        let diagnostic = remedied(diagnostic, value, wanted, &self.lets);
         self.report(diagnostic);
     }
 
-    /// Opens a value that must be the struct `info`.
+    /// Opens a value that must be the struct `info`. A struct of another name is reported and read all the same.
     pub fn open_record(&mut self, value: &Value, info: &'static RecordInfo) -> Option<Fields> {
         if self.path.is_empty() {
-            self.places.root = value.span;
+            self.places.root = head(value);
         }
         match record_parts(value) {
-            Some((None, given)) => self.open(value, info, given),
-            Some((Some(name), given)) if name == info.name => self.open(value, info, given),
-            Some((Some(name), _)) => {
-                let diagnostic =
-                    Diagnostic::error(Code::UnknownVariant, value.span, format!("expected `{}`, found `{name}`", info.name))
-                        .here("not valid here")
-                        .help(format!("write `{}(..)`", info.name));
-                self.report(diagnostic);
-                None
+            Some((name, given)) => {
+                if let Some(name) = name.filter(|name| name.as_str() != info.name) {
+                    self.report(unknown::record(info, &name, head(value)));
+                    self.fail();
+                }
+                self.open(value, info, given)
             }
             None => {
                 self.mismatch(value, &TypeInfo::Record(info));
@@ -126,7 +188,7 @@ impl Decoder {
         }
     }
 
-    /// Opens a value that must be one of the structs of `info`.
+    /// Opens a value that must be one of the structs of `info`. A name that is nearly one of theirs is reported and read as that.
     pub fn open_choice(&mut self, value: &Value, info: &'static ChoiceInfo) -> Option<Fields> {
         let Some((Some(name), given)) = record_parts(value) else {
             self.mismatch(value, &TypeInfo::Choice(info));
@@ -135,60 +197,53 @@ impl Decoder {
         if let Some(variant) = info.variants.iter().find(|v| v.name == name) {
             return self.open(value, variant, given);
         }
-        let names = info.variants.iter().map(|v| v.name);
-        let help = match nearest(&name, names.clone()) {
-            Some(close) => format!("did you mean `{close}`?"),
-            None => format!("one of {}", names.map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")),
-        };
-        let span = Span { end: value.span.start + name.len() as u32, ..value.span };
-        let diagnostic =
-            Diagnostic::error(Code::UnknownVariant, span, format!("there is no `{name}` for `{}`", self.here())).help(help);
-        self.report(diagnostic.here("not a known choice"));
-        None
+        let (diagnostic, meant) = unknown::variant(info, &name, head(value), self.path.last().copied(), &self.lets);
+        self.report(diagnostic);
+        self.fail();
+        self.open(value, meant?, given)
     }
 
     fn open(&mut self, value: &Value, info: &'static RecordInfo, given: Given) -> Option<Fields> {
+        let broken = matches!(value.kind, ValueKind::Struct { broken: true, .. });
         let given = match given {
             Given::Named(fields) => fields,
             Given::Positional(items) => self.name_positional(value, info, items)?,
         };
-        Some(Fields { info, given, span: head(value) })
+        Some(Fields { info, given, span: head(value), broken })
     }
 
     /// A single unnamed value is the first field: `Text("a.txt")`, `Constant(1e-3)`.
     fn name_positional(&mut self, value: &Value, info: &'static RecordInfo, items: Vec<Value>) -> Option<Vec<FieldValue>> {
-        match (items.len(), info.fields.first()) {
-            (0, _) => Some(Vec::new()),
-            (1, Some(first)) => Some(
-                items
-                    .into_iter()
-                    .map(|value| FieldValue { name: syntax::ast::Ident { text: first.name.to_owned(), span: value.span }, value })
-                    .collect(),
-            ),
-            (n, _) => {
-                let names: Vec<&str> = info.fields.iter().map(|f| f.name).collect();
-                let message = format!("`{}` takes its fields by name, found {n} unnamed values", info.name);
-                let mut diagnostic = Diagnostic::error(Code::WrongType, value.span, message).here("unnamed values");
-                if !names.is_empty() {
-                    diagnostic = diagnostic.help(format!("name them: {}", names.join(", ")));
-                }
-                self.report(diagnostic);
-                None
-            }
+        let nameless = |value: Value| FieldValue { name: syntax::ast::Ident { text: String::new(), span: value.span }, value };
+        if items.len() < 2 && !(items.len() == 1 && info.fields.is_empty()) {
+            return Some(items.into_iter().map(nameless).collect());
         }
+        let names: Vec<&str> = info.fields.iter().map(|f| f.name).collect();
+        let message = match names.len() {
+            0 => format!("`{}` has no fields", info.name),
+            _ => format!("`{}` takes its fields by name, found {} unnamed values", info.name, items.len()),
+        };
+        let help = match names.len() {
+            0 => format!("write `{}` alone", info.name),
+            _ => format!("name them: {}", names.join(", ")),
+        };
+        self.report(Diagnostic::error(Code::WrongType, value.span, message).here("unnamed values").help(help));
+        None
     }
 
     /// Reads one field of an open struct: its value, its default, or nothing where it is optional.
-    pub fn field<T: Decode>(&mut self, fields: &Fields, name: &'static str) -> Option<T> {
-        let info = fields.info.fields.iter().find(|f| f.name == name)?;
-        let given = fields.given.iter().find(|f| f.name.text == name).map(|f| f.value.clone());
+    pub fn field<T: Decode>(&mut self, fields: &Fields, name: &'static str) -> T {
+        let Some(info) = fields.info.fields.iter().find(|f| f.name == name) else { return T::stand_in() };
         self.path.push(name);
-        let result = match given {
-            Some(value) => self.given(&value, info),
+        let result = match fields.value(name) {
+            Some(given) => self.given(&given.value, info),
             None => self.missing(fields, info),
         };
+        if result.is_none() {
+            self.fail();
+        }
         self.path.pop();
-        result
+        result.unwrap_or_else(T::stand_in)
     }
 
     fn given<T: Decode>(&mut self, value: &Value, info: &FieldInfo) -> Option<T> {
@@ -212,9 +267,12 @@ impl Decoder {
         // A misspelled field is reported once, as unknown; that it is therefore missing is not a second error.
         let misspelled =
             fields.given.iter().any(|f| nearest(&f.name.text, [info.name]).is_some() && !is_field(fields.info, &f.name.text));
-        if !misspelled {
+        let replaced = fields.given.iter().any(|f| unknown::stands_for(&f.name.text, &self.here()));
+        if !misspelled && !replaced && !fields.broken {
             let message = format!("`{}` lacks the field `{}`", fields.info.name, info.name);
             let wanted = (info.ty)();
+            let path = self.here();
+            self.missing.push((path, self.diagnostics.len()));
             self.report(
                 Diagnostic::error(Code::MissingField, fields.span, message)
                     .here(format!("`{}` is required", info.name))
@@ -227,28 +285,36 @@ impl Decoder {
     /// Reports the fields that the struct does not have.
     pub fn close(&mut self, fields: &Fields) {
         for field in &fields.given {
-            if is_field(fields.info, &field.name.text) {
+            if field.name.text.is_empty() || is_field(fields.info, &field.name.text) {
                 continue;
             }
-            let diagnostic = unknown_field(fields.info, field);
+            let (diagnostic, home) = unknown::field(fields, field, &self.here());
+            self.misplaced.extend(home);
             self.report(diagnostic);
+            let path = self.within_path(&field.name.text);
+            self.places.failed.insert(path);
         }
     }
 
     /// A whole or real number of the wanted dimension, in base units.
     fn quantity(&mut self, value: &Value, wanted: &TypeInfo, allowed: &[Dimension]) -> Option<Quantity> {
         match &value.kind {
-            ValueKind::Number(q) if allowed.contains(&q.dimension) => Some(q.clone()),
-            _ => {
-                self.mismatch(value, wanted);
-                None
+            ValueKind::Number(q) if allowed.contains(&q.dimension) => return Some(q.clone()),
+            ValueKind::Tuple { name: Some(name), items } => {
+                if let Some(q) = types::in_base_units(&name.text, items).filter(|q| allowed.contains(&q.dimension)) {
+                    return Some(q);
+                }
             }
+            _ => {}
         }
+        self.mismatch(value, wanted);
+        None
     }
 
     fn within(&mut self, value: &Value, x: f64, range: Option<&Range>) -> Option<()> {
         if !x.is_finite() {
-            self.report(Diagnostic::error(Code::OutOfRange, value.span, "the value is not a finite number").here("overflows"));
+            let diagnostic = Diagnostic::error(Code::OutOfRange, value.span, "the value is not a finite number");
+            self.report(diagnostic.here("overflows").help("write a smaller number"));
             return None;
         }
         let Some(range) = range else { return Some(()) };
@@ -256,30 +322,28 @@ impl Decoder {
             return Some(());
         }
         let name = self.path.last().copied().unwrap_or("value");
-        let bounds = range.to_string().replace("value", &format!("`{name}`"));
-        self.report(
-            Diagnostic::error(Code::OutOfRange, value.span, format!("`{name}` is out of range"))
-                .here(format!("this is {x}"))
-                .help(format!("it must hold that {bounds}")),
-        );
+        let dimension = if let ValueKind::Number(q) = &value.kind { q.dimension } else { Dimension::Plain };
+        let diagnostic = Diagnostic::error(Code::OutOfRange, value.span, format!("`{name}` is out of range"))
+            .here(format!("this is {}", remedy::shown(x, dimension)));
+        let diagnostic = diagnostic.help(remedy::back_in_range(name, x, dimension, range));
+        self.report(diagnostic);
         None
     }
 
-    fn count(&mut self, value: &Value, wanted: TypeInfo, range: Option<&Range>) -> Option<u64> {
-        let q = self.quantity(value, &wanted, &[Dimension::Plain])?;
+    fn count(&mut self, value: &Value, wanted: &TypeInfo, range: Option<&Range>) -> Option<u64> {
+        let q = self.quantity(value, wanted, &[Dimension::Plain])?;
         let whole = match q.number {
             Numeric::Integer(n) => n,
             Numeric::Float(x) if x.fract() == 0.0 && x.abs() < 9.0e15 => x as i128,
             Numeric::Float(_) => {
-                self.mismatch(value, &wanted);
+                self.mismatch(value, wanted);
                 return None;
             }
         };
         self.within(value, whole as f64, range)?;
         u64::try_from(whole).ok().or_else(|| {
-            self.report(
-                Diagnostic::error(Code::OutOfRange, value.span, "a count cannot be negative").here(format!("this is {whole}")),
-            );
+            let diagnostic = Diagnostic::error(Code::OutOfRange, value.span, "a count cannot be negative");
+            self.report(diagnostic.here(format!("this is {whole}")).help("write a whole number from 0 on"));
             None
         })
     }
@@ -294,18 +358,22 @@ enum Given {
 fn record_parts(value: &Value) -> Option<(Option<String>, Given)> {
     match &value.kind {
         ValueKind::Name(ident) => Some((Some(ident.text.clone()), Given::Named(Vec::new()))),
-        ValueKind::Struct { name, fields } => Some((name.as_ref().map(|n| n.text.clone()), Given::Named(fields.clone()))),
+        ValueKind::Struct { name, fields, .. } => Some((name.as_ref().map(|n| n.text.clone()), Given::Named(fields.clone()))),
         ValueKind::Tuple { name, items } => Some((name.as_ref().map(|n| n.text.clone()), Given::Positional(items.clone()))),
         _ => None,
     }
 }
 
 /// The name of a struct, or its opening parenthesis: enough to point at, where the whole would fill the screen.
-fn head(value: &Value) -> Span {
+pub fn head(value: &Value) -> Span {
     match &value.kind {
-        ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. } => name.span,
-        ValueKind::Name(_) => value.span,
-        _ => Span { end: value.span.start + 1, ..value.span },
+        ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. }
+            if name.span.source == value.span.source && name.span.start == value.span.start =>
+        {
+            name.span
+        }
+        ValueKind::Struct { .. } if value.span.len() > 1 => Span { end: value.span.start + 1, ..value.span },
+        _ => value.span,
     }
 }
 
@@ -313,75 +381,9 @@ fn is_field(info: &RecordInfo, name: &str) -> bool {
     info.fields.iter().any(|f| f.name == name)
 }
 
-static ROOT: RecordInfo = Recipe::INFO;
-
-fn unknown_field(info: &'static RecordInfo, field: &FieldValue) -> Diagnostic {
-    let name = &field.name.text;
-    let diagnostic =
-        Diagnostic::error(Code::UnknownField, field.name.span, format!("`{}` has no field `{name}`", info.name)).here("unknown");
-    if let Some(close) = nearest(name, info.fields.iter().map(|f| f.name)) {
-        return diagnostic.help(format!("did you mean `{close}`?"));
-    }
-    let homes = homes_of(name, &ROOT);
-    match homes.as_slice() {
-        [] => {
-            let all: Vec<String> = info.fields.iter().map(|f| format!("`{}`", f.name)).collect();
-            diagnostic.help(if all.is_empty() {
-                format!("`{}` has no fields", info.name)
-            } else {
-                format!("it has {}", all.join(", "))
-            })
-        }
-        [home] => diagnostic.help(match home.rsplit_once('.') {
-            Some((parent, _)) => format!("`{name}` belongs in `{parent}`"),
-            None => format!("`{name}` belongs at the top of the recipe"),
-        }),
-        several => {
-            diagnostic.help(format!("there is {}", several.iter().map(|h| format!("`{h}`")).collect::<Vec<_>>().join(" and ")))
-        }
-    }
-}
-
-fn default_value(text: &str) -> Option<Value> {
-    let (document, _) = syntax::parse(SourceId(u32::MAX), text);
+/// The value of a default, which is written as recipe text.
+pub fn default_value(text: &str) -> Option<Value> {
+    let (document, _) = syntax::parse(DEFAULTS, text);
     let (value, errors) = super::eval::evaluate_alone(&document?);
     errors.is_empty().then_some(value)
-}
-
-fn describe(value: &Value) -> String {
-    match &value.kind {
-        ValueKind::Number(q) => match q.dimension {
-            Dimension::Plain => "a number".to_owned(),
-            dimension => format!("{dimension}"),
-        },
-        ValueKind::Text(_) => "a text".to_owned(),
-        ValueKind::Bool(_) => "a truth value".to_owned(),
-        ValueKind::Name(ident) => format!("the name `{}`", ident.text),
-        ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. } => format!("`{}(..)`", name.text),
-        ValueKind::Struct { .. } => "a struct".to_owned(),
-        ValueKind::Tuple { items, .. } => format!("{} values in parentheses", items.len()),
-        ValueKind::List(_) => "a list".to_owned(),
-        ValueKind::Poisoned => "nothing".to_owned(),
-    }
-}
-
-/// A way out for the commonest confusions.
-fn remedy(value: &Value, wanted: &TypeInfo) -> Option<String> {
-    let plain = matches!(&value.kind, ValueKind::Number(q) if q.dimension == Dimension::Plain);
-    match wanted {
-        TypeInfo::Duration if plain => Some("give it a unit: `s`, `min`, `h` or `d`".into()),
-        TypeInfo::Size if plain => Some("give it a unit: `MiB`, `GiB` or `GB`".into()),
-        TypeInfo::Work if plain => Some("give it a unit: `TFLOP`, `PFLOP` or `EFLOP`".into()),
-        TypeInfo::Count if plain => Some("write it without a fraction".into()),
-        TypeInfo::Count | TypeInfo::Real if matches!(value.kind, ValueKind::Number(_)) => {
-            Some("write the number without a unit".into())
-        }
-        TypeInfo::Text if matches!(value.kind, ValueKind::Name(_)) => Some("put it in double quotes".into()),
-        TypeInfo::List(_) => Some("put it in `[` and `]`".into()),
-        TypeInfo::Flag => Some("write `true` or `false`".into()),
-        TypeInfo::Share => Some("write it as a percentage, such as `25%`".into()),
-        TypeInfo::Duration => Some("durations are in `s`, `min`, `h` or `d`".into()),
-        TypeInfo::Size => Some("sizes are in `MiB`, `GiB`, `MB` or `GB`".into()),
-        _ => None,
-    }
 }

@@ -4,11 +4,12 @@
 //! that import each other end at a limit, never in a stack overflow.
 
 mod overlay;
+mod overrides;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::overlay::set;
-use self::overlay::{merge, same_struct};
+use self::overlay::{merge, same_struct, set};
+use self::overrides::Overrides;
 use super::suggest::nearest;
 use super::value::{FieldValue, Impossible, Quantity, Value, ValueKind, unit_help};
 use crate::diag::{Code, Diagnostic};
@@ -28,24 +29,32 @@ const MAX_IMPORTS: usize = 256;
 /// or why there is none. Each file has one [`SourceId`], by which a cycle is seen.
 pub type Load<'l> = dyn FnMut(&str, SourceId) -> Result<(Document, Vec<Diagnostic>), String> + 'l;
 
+/// What came of evaluating a file.
+#[derive(Clone, Debug)]
+pub struct Evaluated {
+    /// The value of the file.
+    pub value: Value,
+    /// The `let` names that it defines, in order, with their values.
+    pub names: Vec<(String, Value)>,
+    /// Errors and warnings.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
 /// Evaluates a file that imports nothing; an import is reported.
 pub fn evaluate_alone(document: &Document) -> (Value, Vec<Diagnostic>) {
-    let mut evaluator = Evaluator::new(None, document.value.span.source);
-    let value = evaluator.document(document);
-    (value, evaluator.finish())
+    let Evaluated { value, diagnostics, .. } = Evaluator::new(None, document.value.span.source, &[]).entry(document);
+    (value, diagnostics)
 }
 
-/// Evaluates a file and what it imports.
-pub fn evaluate(document: &Document, load: &mut Load<'_>) -> (Value, Vec<Diagnostic>) {
+/// Evaluates a file and what it imports, with overrides in place of what is written.
+pub fn evaluate(document: &Document, overrides: &[ast::Override], load: &mut Load<'_>) -> Evaluated {
     let mut load = |path: &str, from: SourceId| load(path, from);
-    let mut evaluator = Evaluator::new(Some(&mut load), document.value.span.source);
-    let value = evaluator.document(document);
-    (value, evaluator.finish())
+    Evaluator::new(Some(&mut load), document.value.span.source, overrides).entry(document)
 }
 
-/// Evaluates a single value, such as the right side of `--set micro_batch=4`.
+/// Evaluates a single value that uses no names.
 pub fn evaluate_expression(expression: &Expr) -> (Value, Vec<Diagnostic>) {
-    let mut evaluator = Evaluator::new(None, expression.span.source);
+    let mut evaluator = Evaluator::new(None, expression.span.source, &[]);
     let value = evaluator.value(expression);
     (value, evaluator.finish())
 }
@@ -58,6 +67,8 @@ struct Scope {
     declared: BTreeMap<String, Span>,
     /// Whether the file has syntax errors, so that a use may be hidden in one.
     poisoned: bool,
+    /// Whether a definition may be hidden in one.
+    broken: bool,
 }
 
 struct Binding {
@@ -70,6 +81,7 @@ struct Binding {
 
 struct Evaluator<'l> {
     load: Option<&'l mut Load<'l>>,
+    overrides: Overrides<'l>,
     diagnostics: Vec<Diagnostic>,
     scope: Scope,
     /// The files that are being evaluated, each imported by the one before.
@@ -80,9 +92,33 @@ struct Evaluator<'l> {
 }
 
 impl<'l> Evaluator<'l> {
-    fn new(load: Option<&'l mut Load<'l>>, source: SourceId) -> Self {
+    fn new(load: Option<&'l mut Load<'l>>, source: SourceId, overrides: &'l [ast::Override]) -> Self {
         let scope = Scope::default();
-        Self { load, diagnostics: Vec::new(), scope, files: vec![source], depth: 0, values: 0, imports: 0 }
+        let overrides = Overrides::new(overrides);
+        Self { load, overrides, diagnostics: Vec::new(), scope, files: vec![source], depth: 0, values: 0, imports: 0 }
+    }
+
+    /// The file that is evaluated itself, not imported: the only one whose fields overrides replace.
+    fn entry(mut self, document: &Document) -> Evaluated {
+        self.overrides.sort_out(document);
+        let outer = self.define_all(document);
+        let placed: Vec<(&ast::Override, Value)> =
+            self.overrides.of_fields().into_iter().map(|o| (o, self.value(&o.value))).collect();
+        self.overrides.enter();
+        let mut value = self.value(&document.value);
+        self.overrides.leave();
+        for (o, new) in placed {
+            if let Err(refused) = set(&mut value, Overrides::field_path(o), new) {
+                self.report(refused);
+            }
+        }
+        let inner = std::mem::replace(&mut self.scope, outer);
+        self.diagnostics.extend(unused(&inner));
+        let unclaimed = self.overrides.unclaimed(inner.bindings.keys().map(String::as_str));
+        self.diagnostics.extend(unclaimed);
+        let defined = document.lets.iter().filter_map(|d| Some((&d.name.text, inner.bindings.get(&d.name.text)?)));
+        let names = defined.map(|(name, binding)| (name.clone(), binding.value.clone())).collect();
+        Evaluated { value, names, diagnostics: self.finish() }
     }
 
     /// What was found; a file that is imported twice is reported once.
@@ -96,8 +132,20 @@ impl<'l> Evaluator<'l> {
         ValueKind::Poisoned
     }
 
+    /// An imported file.
     fn document(&mut self, document: &Document) -> Value {
-        let mut scope = Scope::default();
+        let outer = self.define_all(document);
+        let path = self.overrides.leave();
+        let value = self.value(&document.value);
+        self.overrides.resume(path);
+        let inner = std::mem::replace(&mut self.scope, outer);
+        self.diagnostics.extend(unused(&inner));
+        value
+    }
+
+    /// Opens the scope of a file and defines its names; gives the scope around it.
+    fn define_all(&mut self, document: &Document) -> Scope {
+        let mut scope = Scope { broken: document.broken, ..Scope::default() };
         for definition in &document.lets {
             scope.declared.entry(definition.name.text.clone()).or_insert(definition.name.span);
         }
@@ -105,15 +153,18 @@ impl<'l> Evaluator<'l> {
         for definition in &document.lets {
             self.define(definition);
         }
-        let value = self.value(&document.value);
-        let inner = std::mem::replace(&mut self.scope, outer);
-        self.diagnostics.extend(unused(&inner));
-        value
+        outer
     }
 
     fn define(&mut self, definition: &ast::Let) {
         let name = &definition.name;
-        let value = self.value(&definition.value);
+        let value = match self.overrides.of_let(&name.text, self.files.len() == 1) {
+            Some(instead) => {
+                self.mark_used(&definition.value);
+                self.value(instead)
+            }
+            None => self.value(&definition.value),
+        };
         if let Some(first) = self.scope.bindings.get(&name.text) {
             let diagnostic = Diagnostic::error(Code::DuplicateLet, name.span, format!("`{}` is defined twice", name.text))
                 .here("defined again")
@@ -124,6 +175,22 @@ impl<'l> Evaluator<'l> {
         }
         let (size, height) = measure(&value);
         self.scope.bindings.insert(name.text.clone(), Binding { value, span: name.span, used: false, size, height });
+    }
+
+    /// Counts the names in what an override replaces as used: to replace a value is no reason to call them idle.
+    fn mark_used(&mut self, expr: &Expr) {
+        match &expr.kind {
+            ExprKind::Name(name) => {
+                if let Some(binding) = self.scope.bindings.get_mut(&name.text) {
+                    binding.used = true;
+                }
+            }
+            ExprKind::Struct(record) => record.fields.iter().for_each(|f| self.mark_used(&f.value)),
+            ExprKind::Tuple(ast::Tuple { items, .. }) | ExprKind::List(items) => items.iter().for_each(|e| self.mark_used(e)),
+            ExprKind::Binary(_, left, right) => [left, right].into_iter().for_each(|e| self.mark_used(e)),
+            ExprKind::Negate(inner) | ExprKind::Group(inner) => self.mark_used(inner),
+            _ => {}
+        }
     }
 
     fn value(&mut self, expr: &Expr) -> Value {
@@ -236,7 +303,7 @@ impl<'l> Evaluator<'l> {
             ValueKind::Number(quantity) => Some(quantity),
             ValueKind::Poisoned => None,
             other => {
-                let message = format!("arithmetic wants numbers, found {}", describe(&other));
+                let message = format!("arithmetic wants numbers, found {}", other.describe());
                 let diagnostic = Diagnostic::error(Code::Arithmetic, expr.span, message).here("not a number");
                 self.report(diagnostic.help("`+`, `-`, `*` and `/` work on numbers only"));
                 None
@@ -245,32 +312,57 @@ impl<'l> Evaluator<'l> {
     }
 
     fn unknown_name(&mut self, name: &Ident) -> ValueKind {
-        let help = match nearest(&name.text, self.scope.bindings.keys().map(String::as_str)) {
-            Some(close) => format!("did you mean `{close}`?"),
-            None => format!("define it at the head of the file: `let {} = 1;`", name.text),
-        };
-        if self.scope.poisoned {
+        let close = nearest(&name.text, self.scope.bindings.keys().map(String::as_str)).map(str::to_owned);
+        if self.scope.broken {
             return ValueKind::Poisoned;
         }
         let diagnostic = Diagnostic::error(Code::UnknownName, name.span, format!("there is no `let` name `{}`", name.text));
-        self.report(diagnostic.here("not defined").help(help))
+        let diagnostic = match close {
+            Some(close) => {
+                diagnostic.help(format!("did you mean `{close}`?")).fix(format!("write `{close}`"), true, name.span, close)
+            }
+            None => diagnostic.help(format!("define it at the head of the file: `let {} = 1;`", name.text)),
+        };
+        self.report(diagnostic.here("not defined"))
     }
 
     fn record(&mut self, record: &ast::Struct) -> ValueKind {
         let (mut fields, mut seen) = (Vec::new(), BTreeMap::new());
         for field in &record.fields {
-            let value = self.value(&field.value);
+            let value = self.field_value(field);
             match seen.get(field.name.text.as_str()) {
                 Some(first) => self.duplicate(&field.name, *first),
                 None => fields.push(FieldValue { name: field.name.clone(), value }),
             }
             seen.entry(field.name.text.as_str()).or_insert(field.name.span);
         }
+        self.scope.poisoned |= record.broken;
+        let (name, broken) = (record.name.clone(), record.broken);
         match &record.rest {
-            None => ValueKind::Struct { name: record.name.clone(), fields },
-            Some(ast::Rest { import: Some(import), .. }) => self.import(record.name.clone(), fields, import),
-            Some(_) => self.poisoned(),
+            None => ValueKind::Struct { name, fields, broken },
+            Some(ast::Rest { import: Some(import), .. }) => match self.import(name.as_ref(), import) {
+                Some((theirs, more, incomplete)) => {
+                    ValueKind::Struct { name: name.or(theirs), fields: merge(fields, more), broken: broken || incomplete }
+                }
+                None => ValueKind::Struct { name, fields, broken: true },
+            },
+            Some(_) => {
+                self.scope.poisoned = true;
+                ValueKind::Struct { name, fields, broken: true }
+            }
         }
+    }
+
+    /// The value of a field, unless an override replaces it: then what is written is not looked at.
+    fn field_value(&mut self, field: &ast::Field) -> Value {
+        if self.overrides.replaces(&field.name.text) {
+            self.mark_used(&field.value);
+            return Value { kind: ValueKind::Poisoned, span: field.value.span };
+        }
+        self.overrides.push(&field.name.text);
+        let value = self.value(&field.value);
+        self.overrides.pop();
+        value
     }
 
     fn duplicate(&mut self, name: &Ident, first: Span) {
@@ -281,18 +373,24 @@ impl<'l> Evaluator<'l> {
         self.report(diagnostic);
     }
 
-    /// The fields with those of another file's struct behind them.
-    fn import(&mut self, name: Option<Ident>, fields: Vec<FieldValue>, import: &ast::Import) -> ValueKind {
+    /// The struct of another file: its name, its fields, and whether some may be missing; `None` after a report.
+    fn import(&mut self, name: Option<&Ident>, import: &ast::Import) -> Option<(Option<Ident>, Vec<FieldValue>, bool)> {
         let theirs = match self.imported(import) {
             Ok(value) => value,
-            Err(diagnostic) => return self.report(diagnostic),
+            Err(diagnostic) => {
+                self.report(diagnostic);
+                return None;
+            }
         };
         match theirs.kind {
-            ValueKind::Poisoned => ValueKind::Poisoned,
-            ValueKind::Struct { name: other, fields: more } if same_struct(name.as_ref(), other.as_ref()) => {
-                ValueKind::Struct { name: name.or(other), fields: merge(fields, more) }
+            ValueKind::Poisoned => None,
+            ValueKind::Struct { name: other, fields, broken } if same_struct(name, other.as_ref()) => {
+                Some((other, fields, broken))
             }
-            other => self.report(wrong_import(name.as_ref(), &other, theirs.span, import)),
+            other => {
+                self.report(wrong_import(name, &other, theirs.span, import));
+                None
+            }
         }
     }
 
@@ -342,7 +440,7 @@ fn cycle(place: Span, message: String) -> Diagnostic {
 
 fn wrong_import(name: Option<&Ident>, found: &ValueKind, there: Span, import: &ast::Import) -> Diagnostic {
     let wanted = name.map_or("a struct".to_owned(), |n| format!("`{}(..)`", n.text));
-    let message = format!("`{}` holds {}, not {wanted}", import.path, describe(found));
+    let message = format!("`{}` holds {}, not {wanted}", import.path, found.describe());
     let there = Span { end: there.start, ..there };
     let diagnostic =
         Diagnostic::error(Code::ImportFailed, import.path_span, message).here("this import").and(there, "its value begins here");
@@ -369,20 +467,6 @@ fn measure(value: &Value) -> (usize, usize) {
         ValueKind::Struct { fields, .. } => together(fields.iter().map(|f| measure(&f.value)).collect()),
         ValueKind::Tuple { items, .. } | ValueKind::List(items) => together(items.iter().map(measure).collect()),
         _ => (1, 1),
-    }
-}
-
-fn describe(kind: &ValueKind) -> String {
-    match kind {
-        ValueKind::Number(quantity) => quantity.dimension.to_string(),
-        ValueKind::Text(_) => "a text".to_owned(),
-        ValueKind::Bool(_) => "a truth value".to_owned(),
-        ValueKind::Name(name) => format!("the name `{}`", name.text),
-        ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. } => format!("`{}(..)`", name.text),
-        ValueKind::Struct { name: None, .. } => "a struct without a name".to_owned(),
-        ValueKind::Tuple { name: None, .. } => "values in parentheses".to_owned(),
-        ValueKind::List(_) => "a list".to_owned(),
-        ValueKind::Poisoned => "nothing".to_owned(),
     }
 }
 

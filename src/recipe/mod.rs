@@ -10,6 +10,7 @@ pub mod schema;
 pub mod settings;
 pub mod spending;
 pub mod suggest;
+pub mod synonyms;
 pub mod value;
 
 use self::decode::{Decode, Decoder, Places};
@@ -28,15 +29,17 @@ pub struct Resolution {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads an evaluated recipe against the schema and the rules between fields.
-pub fn resolve(value: &Value) -> Resolution {
-    let mut decoder = Decoder::default();
+/// Reads an evaluated recipe against the schema and the rules between fields. A rule whose fields could not all be read is silent.
+///
+/// `lets` are the names that the recipe defines, for "did you mean".
+pub fn resolve(value: &Value, lets: Vec<String>) -> Resolution {
+    let mut decoder = Decoder::new(lets);
     let recipe = Recipe::decode(value, &mut decoder, None);
-    let Decoder { mut diagnostics, places, .. } = decoder;
+    let (mut diagnostics, places) = decoder.finish();
     if let Some(recipe) = &recipe {
         diagnostics.extend(rules::check(recipe, &places));
     }
-    let recipe = recipe.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
+    let recipe = recipe.filter(|_| places.is_known("") && !diagnostics.iter().any(Diagnostic::is_error));
     Resolution { recipe, places, diagnostics }
 }
 
@@ -70,7 +73,7 @@ pub mod testing {
         assert!(errors.is_empty(), "{errors:?}");
         let (value, errors) = super::eval::evaluate_alone(&document.expect("no syntax errors"));
         assert!(errors.is_empty(), "{errors:?}");
-        let resolution = super::resolve(&value);
+        let resolution = super::resolve(&value, Vec::new());
         resolution.recipe.unwrap_or_else(|| panic!("{:?}", resolution.diagnostics))
     }
 }

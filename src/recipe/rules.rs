@@ -1,28 +1,39 @@
 //! Rules between fields: what no single field's range can say.
 
-use super::decode::{MicroBatch, Places};
+use super::decode::{Interval, MicroBatch, Places};
 use super::settings::{Batch, FeedForward, Prediction, Recipe};
 use crate::diag::{Code, Diagnostic};
 
-type RuleFn = fn(&Recipe, &Places) -> Option<Diagnostic>;
+/// A rule and the fields that it needs: where one of them could not be read, the rule is silent.
+struct Rule {
+    needs: &'static [&'static str],
+    check: fn(&Recipe, &Places) -> Option<Diagnostic>,
+}
+
+const fn rule(needs: &'static [&'static str], check: fn(&Recipe, &Places) -> Option<Diagnostic>) -> Rule {
+    Rule { needs, check }
+}
 
 /// Every rule, in the order of its report.
-const RULES: [RuleFn; 10] = [
-    name_is_a_directory,
-    some_budget,
-    some_source,
-    heads_divide_width,
-    halves_are_whole,
-    something_is_masked,
-    predicts_what_is_masked,
-    micro_batch_within_batch,
-    micro_batch_divides_batch,
-    batch_has_divisors,
+const RULES: [Rule; 12] = [
+    rule(&["name"], name_is_a_directory),
+    rule(&["budget"], some_budget),
+    rule(&["data.sources"], some_source),
+    rule(&["model.width", "model.heads"], heads_divide_width),
+    rule(&["model.feed_forward"], halves_are_whole),
+    rule(&["objective.rate", "model.sequence"], something_is_masked),
+    rule(&["objective"], predicts_what_is_masked),
+    rule(&["micro_batch", "batch"], micro_batch_within_batch),
+    rule(&["micro_batch", "batch"], micro_batch_divides_batch),
+    rule(&["micro_batch", "batch"], batch_has_divisors),
+    rule(&["evaluation.every", "budget"], evaluated_within_budget),
+    rule(&["checkpoint.every", "budget"], saved_within_budget),
 ];
 
-/// Applies every rule.
+/// Applies every rule whose fields are known.
 pub fn check(recipe: &Recipe, places: &Places) -> Vec<Diagnostic> {
-    RULES.iter().filter_map(|rule| rule(recipe, places)).collect()
+    let known = |rule: &&Rule| rule.needs.iter().all(|path| places.is_known(path));
+    RULES.iter().filter(known).filter_map(|rule| (rule.check)(recipe, places)).collect()
 }
 
 fn name_is_a_directory(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
@@ -61,13 +72,14 @@ fn heads_divide_width(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     if width.is_multiple_of(heads) {
         return None;
     }
-    let near: Vec<String> = nearest_divisors(width, heads).iter().map(|h| format!("`heads: {h}`")).collect();
-    Some(
-        Diagnostic::error(Code::HeadsDivideWidth, places.of("model.heads"), "`heads` must divide `width`")
-            .here(format!("{width} / {heads} leaves {}", width % heads))
-            .and(places.of("model.width"), format!("width {width}"))
-            .help(format!("{} would do", near.join(" or "))),
-    )
+    let divisors = nearest_divisors(width, heads);
+    let near: Vec<String> = divisors.iter().map(|h| format!("`heads: {h}`")).collect();
+    let place = places.of("model.heads");
+    let diagnostic = Diagnostic::error(Code::HeadsDivideWidth, place, "`heads` must divide `width`")
+        .here(format!("{width} / {heads} leaves {}", width % heads))
+        .and(places.of("model.width"), format!("width {width}"))
+        .help(format!("{} would do", near.join(" or ")));
+    Some(divisors.iter().fold(diagnostic, |d, h| d.fix(format!("write `heads: {h}`"), false, place, h.to_string())))
 }
 
 /// The nearest divisors of `n` below and above `d`.
@@ -159,6 +171,34 @@ fn batch_has_divisors(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
         Diagnostic::warning(Code::BatchWithoutDivisors, places.of(batch_field(recipe)), "no fair micro-batch divides this batch")
             .here(format!("{full} has no divisor from {FEW} to {MANY}"))
             .help(format!("a batch of {near} can be trained in larger pieces, and faster")),
+    )
+}
+
+fn evaluated_within_budget(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    due_within_budget(recipe, recipe.evaluation.every, places, "evaluation.every", "evaluation")
+}
+
+fn saved_within_budget(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    due_within_budget(recipe, recipe.checkpoint.every, places, "checkpoint.every", "checkpoint")
+}
+
+/// An interval that is longer than the budget: what it times happens at the end only.
+fn due_within_budget(recipe: &Recipe, every: Interval, places: &Places, field: &str, what: &str) -> Option<Diagnostic> {
+    let budget = &recipe.budget;
+    let (interval, limit, limited) = match (every, budget.time, budget.steps) {
+        (Interval::Time(every), Some(time), _) if every > time => (every.to_string(), time.to_string(), "budget.time"),
+        (Interval::Steps(every), _, Some(steps)) if every > steps => (every.to_string(), steps.to_string(), "budget.steps"),
+        _ => return None,
+    };
+    // The default of ten minutes is nobody's mistake.
+    if !places.is_written(field) {
+        return None;
+    }
+    Some(
+        Diagnostic::warning(Code::NeverDue, places.of(field), format!("no {what} is due before the budget ends"))
+            .here(format!("every {interval}"))
+            .and(places.of(limited), limit)
+            .help(format!("the end always has one; for more, write a share of the budget such as `{field}: 20%`")),
     )
 }
 

@@ -140,53 +140,79 @@ impl Range {
     }
 }
 
+impl Range {
+    /// The range as an inequality about `name`, bounds written by `bound`: "0% < `rate` < 100%".
+    pub fn shown(&self, name: &str, bound: impl Fn(f64) -> String) -> String {
+        let sign = |included| if included { '≤' } else { '<' };
+        let low = if self.min.is_finite() { format!("{} {} ", bound(self.min), sign(self.min_included)) } else { String::new() };
+        let high = if self.max.is_finite() { format!(" {} {}", sign(self.max_included), bound(self.max)) } else { String::new() };
+        format!("{low}`{name}`{high}")
+    }
+
+    /// Whether it lies within 0 to 1, as shares do.
+    pub fn is_share(&self) -> bool {
+        self.min >= 0.0 && self.max <= 1.0
+    }
+}
+
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = |included| if included { '≤' } else { '<' };
-        if self.min.is_finite() {
-            write!(f, "{} {} ", self.min, sign(self.min_included))?;
-        }
-        f.write_str("value")?;
-        if self.max.is_finite() {
-            write!(f, " {} {}", sign(self.max_included), self.max)?;
-        }
-        Ok(())
+        f.write_str(&self.shown("value", |x| x.to_string()).replace('`', ""))
     }
 }
 
 /// Where in the schema a field of this name is at home, as dotted paths such as `model.width`.
 pub fn homes_of(field: &str, root: &'static RecordInfo) -> Vec<String> {
+    let last = |path: &str| path.rsplit('.').next() == Some(field);
+    paths(root).into_iter().filter(|path| last(path)).collect()
+}
+
+/// The dotted path of every field, in the order of declaration; the fields of all variants of a choice are those of its field.
+pub fn paths(root: &'static RecordInfo) -> Vec<String> {
     let mut found = Vec::new();
-    search(field, root, "", 0, &mut found);
-    found.sort();
-    found.dedup();
+    walk(root, "", 0, &mut |path, _| {
+        if !found.iter().any(|p| p == path) {
+            found.push(path.to_owned());
+        }
+    });
     found
 }
 
-fn search(field: &str, record: &'static RecordInfo, path: &str, depth: usize, found: &mut Vec<String>) {
-    if depth > 8 {
+/// What the field at a path wants.
+pub fn type_of(path: &str, root: &'static RecordInfo) -> Option<TypeInfo> {
+    let mut found = None;
+    walk(root, "", 0, &mut |p, info| {
+        if p == path && found.is_none() {
+            found = Some((info.ty)());
+        }
+    });
+    found
+}
+
+/// No schema is deeper.
+const DEEPEST: usize = 8;
+
+fn walk(record: &'static RecordInfo, path: &str, depth: usize, visit: &mut dyn FnMut(&str, &'static FieldInfo)) {
+    if depth > DEEPEST {
         return;
     }
     for info in record.fields {
         let here = if path.is_empty() { info.name.to_owned() } else { format!("{path}.{}", info.name) };
-        if info.name == field {
-            found.push(here.clone());
+        visit(&here, info);
+        for inner in (info.ty)().records() {
+            walk(inner, &here, depth + 1, visit);
         }
-        match (info.ty)() {
-            TypeInfo::Record(inner) => search(field, inner, &here, depth + 1, found),
-            TypeInfo::Choice(choice) => {
-                for variant in choice.variants {
-                    search(field, variant, &here, depth + 1, found);
-                }
-            }
-            TypeInfo::List(item) => {
-                if let TypeInfo::Choice(choice) = item() {
-                    for variant in choice.variants {
-                        search(field, variant, &here, depth + 1, found);
-                    }
-                }
-            }
-            _ => {}
+    }
+}
+
+impl TypeInfo {
+    /// The structs that a value of this type can be, those in a list included.
+    pub fn records(&self) -> Vec<&'static RecordInfo> {
+        match self {
+            Self::Record(record) => vec![record],
+            Self::Choice(choice) => choice.variants.iter().collect(),
+            Self::List(item) => item().records(),
+            _ => Vec::new(),
         }
     }
 }
@@ -220,7 +246,11 @@ macro_rules! record {
                 let fields = cx.open_record(value, &INFO)?;
                 $( let $field = cx.field::<$ty>(&fields, stringify!($field)); )*
                 cx.close(&fields);
-                Some(Self { $( $field: $field?, )* })
+                Some(Self { $( $field, )* })
+            }
+
+            fn stand_in() -> Self {
+                Self { $( $field: <$ty as $crate::recipe::decode::Decode>::stand_in(), )* }
             }
         }
     };
@@ -263,10 +293,15 @@ macro_rules! choice {
                     $( stringify!($variant) => {
                         $( let $field = cx.field::<$ty>(&fields, stringify!($field)); )*
                         cx.close(&fields);
-                        Some(Self::$variant { $( $field: $field?, )* })
+                        Some(Self::$variant { $( $field, )* })
                     } )+
                     _ => None,
                 }
+            }
+
+            #[allow(unreachable_code, reason = "the first variant stands in")]
+            fn stand_in() -> Self {
+                $( return Self::$variant { $( $field: <$ty as $crate::recipe::decode::Decode>::stand_in(), )* }; )+
             }
         }
     };

@@ -1,16 +1,19 @@
 //! "Did you mean": the nearest of several names.
 
-/// The candidate nearest to `name`, if any is near enough: at most a third of the longer name's letters differ
-/// (Damerau–Levenshtein), or they are the same but for case and underscores.
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// In how many letters two names differ (Damerau–Levenshtein), case and underscores aside; `None` where it is more than a third of the
+/// longer name's letters.
+pub fn distance(name: &str, candidate: &str) -> Option<usize> {
     let plain = |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
-    let wanted = plain(name);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &plain(candidate)), candidate))
-        .filter(|(distance, candidate)| *distance * 3 <= candidate.chars().count().max(wanted.chars().count()))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let (wanted, candidate) = (plain(name), plain(candidate));
+    let distance = strsim::damerau_levenshtein(&wanted, &candidate);
+    let longer = wanted.chars().count().max(candidate.chars().count());
+    (!wanted.is_empty() && (distance * 3 <= longer || distance == 1 && longer > 1)).then_some(distance)
+}
+
+/// The candidate nearest to `name`, if any is near enough; of several the first.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = candidates.into_iter().filter_map(|candidate| Some((distance(name, candidate)?, candidate)));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

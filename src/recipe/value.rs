@@ -22,6 +22,29 @@ pub enum Dimension {
     Size,
     /// Floating-point operations.
     Work,
+    /// A number per second.
+    Rate,
+    /// Bytes per second.
+    SizeRate,
+    /// Floating-point operations per second.
+    WorkRate,
+}
+
+impl Dimension {
+    /// What one second of this rate gives, where it is a rate.
+    fn per_second(self) -> Option<Self> {
+        match self {
+            Self::Rate => Some(Self::Plain),
+            Self::SizeRate => Some(Self::Size),
+            Self::WorkRate => Some(Self::Work),
+            _ => None,
+        }
+    }
+
+    /// This much a second, where that is a rate.
+    fn rate(self) -> Option<Self> {
+        [Self::Rate, Self::SizeRate, Self::WorkRate].into_iter().find(|rate| rate.per_second() == Some(self))
+    }
 }
 
 impl fmt::Display for Dimension {
@@ -32,6 +55,9 @@ impl fmt::Display for Dimension {
             Self::Time => "a duration",
             Self::Size => "a size in bytes",
             Self::Work => "an amount of arithmetic",
+            Self::Rate => "a rate per second",
+            Self::SizeRate => "a rate in bytes per second",
+            Self::WorkRate => "a rate of arithmetic",
         })
     }
 }
@@ -43,6 +69,14 @@ pub struct Value {
     pub kind: ValueKind,
     /// Where; for a `let` name, where it is used.
     pub span: Span,
+}
+
+impl Value {
+    /// The value of a field that is given by its name.
+    pub fn field(&self, name: &str) -> Option<&Self> {
+        let ValueKind::Struct { fields, .. } = &self.kind else { return None };
+        fields.iter().find(|f| f.name.text == name).map(|f| &f.value)
+    }
 }
 
 /// What a [`Value`] is.
@@ -60,8 +94,11 @@ pub enum ValueKind {
     Struct {
         /// The name before the parentheses.
         name: Option<Ident>,
-        /// The fields, each name once, with those of imports after those that were given.
+        /// The fields, with those of imports after those that were given. Where a name occurs twice the first counts; a field without
+        /// a name is the struct's first.
         fields: Vec<FieldValue>,
+        /// Whether something in it could not be read, so that fields may be hidden there.
+        broken: bool,
     },
     /// `Name(value)` or `(value, value)`.
     Tuple {
@@ -74,6 +111,23 @@ pub enum ValueKind {
     List(Vec<Value>),
     /// Stands where an error was reported; gives rise to no other.
     Poisoned,
+}
+
+impl ValueKind {
+    /// What it is, in words.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Number(quantity) => quantity.dimension.to_string(),
+            Self::Text(_) => "a text".to_owned(),
+            Self::Bool(_) => "a truth value".to_owned(),
+            Self::Name(name) => format!("the name `{}`", name.text),
+            Self::Struct { name: Some(name), .. } | Self::Tuple { name: Some(name), .. } => format!("`{}(..)`", name.text),
+            Self::Struct { name: None, .. } => "a struct without a name".to_owned(),
+            Self::Tuple { name: None, items } => format!("{} values in parentheses", items.len()),
+            Self::List(_) => "a list".to_owned(),
+            Self::Poisoned => "nothing".to_owned(),
+        }
+    }
 }
 
 /// A field and its value.
@@ -232,10 +286,14 @@ impl Quantity {
 
 /// What the result of an operator measures, if it has a meaning.
 fn dimension_of(operator: Operator, left: Dimension, right: Dimension) -> Result<Dimension, Impossible> {
-    use Dimension::{Percent, Plain};
+    use Dimension::{Percent, Plain, Time};
     match operator {
         Operator::Add | Operator::Subtract if left == right => Ok(left),
         Operator::Divide if left == right => Ok(Plain),
+        Operator::Divide if right == Time => left.rate().ok_or_else(|| senseless(operator, left, right)),
+        Operator::Divide if right.per_second() == Some(left) => Ok(Time),
+        Operator::Multiply if right == Time && left.per_second().is_some() => Ok(left.per_second().unwrap_or(left)),
+        Operator::Multiply if left == Time && right.per_second().is_some() => Ok(right.per_second().unwrap_or(right)),
         Operator::Multiply if left == Percent || left == Plain && right != Percent => Ok(right),
         Operator::Multiply | Operator::Divide if matches!(right, Percent | Plain) => Ok(left),
         _ => Err(senseless(operator, left, right)),

@@ -12,6 +12,8 @@ pub struct Document {
     pub lets: Vec<Let>,
     /// The value of the file.
     pub value: Expr,
+    /// Whether the name of a `let` could not be read, so that a name may be defined all the same.
+    pub broken: bool,
 }
 
 /// `let name = value;`
@@ -109,6 +111,8 @@ pub struct Struct {
     pub fields: Vec<Field>,
     /// `..import("path")` at the end.
     pub rest: Option<Rest>,
+    /// Whether something in it could not be read, so that fields may be hidden there.
+    pub broken: bool,
 }
 
 /// `name: value`
@@ -136,6 +140,30 @@ pub struct Import {
     pub path: String,
     /// Where it was written, quotes included.
     pub path_span: Span,
+}
+
+/// `path=value` on the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Override {
+    /// The names of the path, at least one.
+    pub path: Vec<Ident>,
+    /// What is put there.
+    pub value: Expr,
+}
+
+impl Override {
+    /// The path as it was written, without blanks.
+    pub fn path_text(&self) -> String {
+        self.path.iter().map(|name| name.text.as_str()).collect::<Vec<_>>().join(".")
+    }
+
+    /// Where the path stands.
+    pub fn path_span(&self) -> Span {
+        match (self.path.first(), self.path.last()) {
+            (Some(first), Some(last)) => first.span.to(last.span),
+            _ => self.value.span,
+        }
+    }
 }
 
 /// Values without names in parentheses.

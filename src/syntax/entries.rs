@@ -369,7 +369,7 @@ impl Parser<'_> {
                 Entry::Rest(new) => rest = rest.or(Some(new)),
             }
         }
-        Struct { name, fields, rest }
+        Struct { name, fields, rest, broken: false }
     }
 
     fn report_early_rest(&mut self, span: Span) {

@@ -235,6 +235,11 @@ fn name(input: &str) -> IResult<&str, &str> {
     recognize(pair(satisfy(begins_name), take_while(continues_name))).parse(input)
 }
 
+/// Whether a text is one name.
+pub(super) fn is_name(text: &str) -> bool {
+    name(text).is_ok_and(|(rest, _)| rest.is_empty())
+}
+
 /// A name, a unit, or a number that RON writes in letters.
 fn word(input: &str) -> IResult<&str, Lexeme> {
     let (rest, word) = name(input)?;

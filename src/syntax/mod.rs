@@ -23,7 +23,7 @@ pub fn parse(source: SourceId, text: &str) -> (Option<ast::Document>, Vec<Diagno
     (Some(document), parser.finish())
 }
 
-/// Parses a single value, such as the right side of `--set micro_batch=4`; errors as for [`parse`].
+/// Parses a single value; errors as for [`parse`].
 pub fn parse_expression(source: SourceId, text: &str) -> (Option<ast::Expr>, Vec<Diagnostic>) {
     if let Some(diagnostic) = too_long(source, text) {
         return (None, vec![diagnostic]);
@@ -31,6 +31,43 @@ pub fn parse_expression(source: SourceId, text: &str) -> (Option<ast::Expr>, Vec
     let mut parser = parser::Parser::new(source, text);
     let value = parser.whole_expression();
     (Some(value), parser.finish())
+}
+
+/// Parses `path=value`, as in `--set model.depth=12`: names with points between them, `=`, a value.
+///
+/// # Errors
+/// `bad-override` where there is no `=` or a name of the path is none, and what there is to say about the value.
+pub fn parse_override(source: SourceId, text: &str) -> Result<ast::Override, Vec<Diagnostic>> {
+    let Some(equals) = text.find('=') else {
+        let whole = Span::new(source, 0, text.len());
+        return Err(vec![bad_override(whole, "an override is a path, `=` and a value")]);
+    };
+    let mut path = Vec::new();
+    let mut start = 0;
+    for step in text[..equals].split('.') {
+        let name = step.trim();
+        let at = start + step.len() - step.trim_start().len();
+        let span = Span::new(source, at, at + name.len());
+        if !lexer::is_name(name) {
+            let span = if name.is_empty() { Span::new(source, 0, equals) } else { span };
+            return Err(vec![bad_override(span, &format!("`{}` is not a path of names", text[..equals].trim()))]);
+        }
+        path.push(ast::Ident { text: name.to_owned(), span });
+        start += step.len() + 1;
+    }
+    // Blanks in place of the path keep the spans right.
+    let padded = " ".repeat(equals + 1) + &text[equals + 1..];
+    let (value, errors) = parse_expression(source, &padded);
+    match value {
+        Some(value) if errors.is_empty() => Ok(ast::Override { path, value }),
+        _ => Err(errors),
+    }
+}
+
+fn bad_override(span: Span, message: &str) -> Diagnostic {
+    Diagnostic::error(Code::BadOverride, span, message)
+        .here("not `path=value`")
+        .help("write `--set model.depth=8`: names with `.` between them, `=` and a value")
 }
 
 fn too_long(source: SourceId, text: &str) -> Option<Diagnostic> {

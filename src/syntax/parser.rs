@@ -153,13 +153,16 @@ impl<'t> Parser<'t> {
         while self.is(0, '#') {
             self.attribute();
         }
-        let mut lets = Vec::new();
+        let (mut lets, mut broken) = (Vec::new(), false);
         while self.is_word(0, "let") && matches!(self.peek(1), Kind::Ident(_) | Kind::Punct('=')) {
-            lets.extend(self.definition());
+            match self.definition() {
+                Some(definition) => lets.push(definition),
+                None => broken = true,
+            }
         }
         let value = self.root(!lets.is_empty());
         self.nothing_follows("recipe");
-        Document { lets, value }
+        Document { lets, value, broken }
     }
 
     /// A text that is one expression.

@@ -4,14 +4,44 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decode, Decoder};
 use crate::recipe::schema::{Range, TypeInfo};
-use crate::recipe::value::{Dimension, Value, ValueKind};
+use crate::recipe::value::{Dimension, Quantity, Value, ValueKind};
 use crate::units::{Bytes, Flops, Ratio, Seconds};
+
+/// A number in base units by the name of its type, the spelling of RON without our units: `Seconds(86400)` is `24h`.
+pub(super) fn in_base_units(name: &str, items: &[Value]) -> Option<Quantity> {
+    let dimension = match name {
+        "Seconds" => Dimension::Time,
+        "Bytes" => Dimension::Size,
+        "Flops" => Dimension::Work,
+        "Ratio" => Dimension::Percent,
+        _ => return None,
+    };
+    match items {
+        [Value { kind: ValueKind::Number(q), .. }] if q.dimension == Dimension::Plain => {
+            Some(Quantity { dimension, ..q.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// The only value in the parentheses of a name.
+fn named<'v>(value: &'v Value, wanted: &str) -> Option<&'v Value> {
+    match &value.kind {
+        ValueKind::Tuple { name: Some(name), items } if name.text == wanted && items.len() == 1 => items.first(),
+        _ => None,
+    }
+}
 
 macro_rules! decode_number {
     ($type:ty, $info:ident, [$($dimension:ident),+], $make:expr) => {
         impl Decode for $type {
             fn info() -> TypeInfo {
                 TypeInfo::$info
+            }
+
+            fn stand_in() -> Self {
+                let make: fn(f64) -> $type = $make;
+                make(1.0)
             }
 
             fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self> {
@@ -37,7 +67,11 @@ impl Decode for u64 {
     }
 
     fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self> {
-        cx.count(value, TypeInfo::Count, range)
+        cx.count(value, &TypeInfo::Count, range)
+    }
+
+    fn stand_in() -> Self {
+        1
     }
 }
 
@@ -53,6 +87,10 @@ impl Decode for String {
         cx.mismatch(value, &TypeInfo::Text);
         None
     }
+
+    fn stand_in() -> Self {
+        String::new()
+    }
 }
 
 impl Decode for bool {
@@ -66,6 +104,10 @@ impl Decode for bool {
         }
         cx.mismatch(value, &TypeInfo::Flag);
         None
+    }
+
+    fn stand_in() -> Self {
+        false
     }
 }
 
@@ -84,6 +126,10 @@ impl<T: Decode> Decode for Option<T> {
             }
             _ => T::decode(value, cx, range).map(Some),
         }
+    }
+
+    fn stand_in() -> Self {
+        None
     }
 
     fn absent() -> Option<Self> {
@@ -105,6 +151,10 @@ impl<T: Decode> Decode for Vec<T> {
         let read: Vec<Option<T>> = items.iter().map(|item| T::decode(item, cx, range)).collect();
         read.into_iter().collect()
     }
+
+    fn stand_in() -> Self {
+        Vec::new()
+    }
 }
 
 /// Two numbers in parentheses.
@@ -117,9 +167,13 @@ impl Decode for Pair {
     }
 
     fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self> {
-        let (ValueKind::Tuple { name: None, items } | ValueKind::List(items)) = &value.kind else {
-            cx.mismatch(value, &TypeInfo::Pair);
-            return None;
+        let items = match &value.kind {
+            ValueKind::Tuple { name, items } if name.as_ref().is_none_or(|n| n.text == "Pair") => items,
+            ValueKind::List(items) => items,
+            _ => {
+                cx.mismatch(value, &TypeInfo::Pair);
+                return None;
+            }
         };
         let [a, b] = items.as_slice() else {
             cx.mismatch(value, &TypeInfo::Pair);
@@ -127,6 +181,10 @@ impl Decode for Pair {
         };
         let (a, b) = (f64::decode(a, cx, range), f64::decode(b, cx, range));
         Some(Self(a?, b?))
+    }
+
+    fn stand_in() -> Self {
+        Self(0.5, 0.5)
     }
 }
 
@@ -147,13 +205,26 @@ impl Decode for Interval {
     }
 
     fn decode(value: &Value, cx: &mut Decoder, _range: Option<&Range>) -> Option<Self> {
+        if let Some(inner) = named(value, "Steps") {
+            return cx.count(inner, &TypeInfo::Interval, Some(&Range::closed(1.0, 1e15))).map(Self::Steps);
+        }
+        if let Some(inner) = named(value, "Share") {
+            return Ratio::decode(inner, cx, Some(&Range::above(0.0, 1.0))).map(Self::Share);
+        }
+        if let Some(inner) = named(value, "Time") {
+            return Seconds::decode(inner, cx, Some(&Range::above(0.0, f64::INFINITY))).map(Self::Time);
+        }
         let q = cx.quantity(value, &TypeInfo::Interval, &[Dimension::Plain, Dimension::Percent, Dimension::Time])?;
         let x = q.number.as_f64();
         match q.dimension {
             Dimension::Percent => cx.within(value, x, Some(&Range::above(0.0, 1.0))).map(|()| Self::Share(Ratio(x))),
             Dimension::Time => cx.within(value, x, Some(&Range::above(0.0, f64::INFINITY))).map(|()| Self::Time(Seconds(x))),
-            _ => cx.count(value, TypeInfo::Interval, Some(&Range::closed(1.0, 1e15))).map(Self::Steps),
+            _ => cx.count(value, &TypeInfo::Interval, Some(&Range::closed(1.0, 1e15))).map(Self::Steps),
         }
+    }
+
+    fn stand_in() -> Self {
+        Self::Steps(1)
     }
 }
 
@@ -174,7 +245,11 @@ impl Decode for MicroBatch {
     fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self> {
         match &value.kind {
             ValueKind::Name(ident) if ident.text == "Auto" => Some(Self::Auto),
-            _ => cx.count(value, TypeInfo::AutoCount, range).map(Self::Fixed),
+            _ => cx.count(named(value, "Fixed").unwrap_or(value), &TypeInfo::AutoCount, range).map(Self::Fixed),
         }
+    }
+
+    fn stand_in() -> Self {
+        Self::Auto
     }
 }

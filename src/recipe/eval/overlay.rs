@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use super::describe;
 use crate::diag::{Code, Diagnostic};
 use crate::recipe::value::{FieldValue, Value, ValueKind};
 use crate::source::Span;
@@ -17,83 +16,97 @@ pub(super) fn same_struct(ours: Option<&Ident>, theirs: Option<&Ident>) -> bool 
 
 /// Our fields, then those of theirs that we do not give; structs that both give are merged in turn.
 pub(super) fn merge(ours: Vec<FieldValue>, theirs: Vec<FieldValue>) -> Vec<FieldValue> {
-    let mut theirs: BTreeMap<String, FieldValue> = theirs.into_iter().map(|field| (field.name.text.clone(), field)).collect();
-    let mut fields: Vec<FieldValue> = ours.into_iter().map(|field| overlay(theirs.remove(&field.name.text), field)).collect();
-    fields.extend(theirs.into_values());
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for (i, field) in theirs.iter().enumerate() {
+        places.entry(field.name.text.clone()).or_insert(i);
+    }
+    let mut theirs: Vec<Option<FieldValue>> = theirs.into_iter().map(Some).collect();
+    let mut under = |name: &str| places.get(name).and_then(|i| theirs.get_mut(*i)).and_then(Option::take);
+    let mut fields: Vec<FieldValue> = ours.into_iter().map(|field| overlay(under(&field.name.text), field)).collect();
+    fields.extend(theirs.into_iter().flatten());
     fields
 }
 
-fn overlay(under: Option<FieldValue>, over: FieldValue) -> FieldValue {
-    let Some(FieldValue { value: Value { kind: ValueKind::Struct { name: theirs, fields: more }, .. }, .. }) = under else {
-        return over;
-    };
-    let FieldValue { name: field, value: Value { kind, span } } = over;
-    let kind = match kind {
-        ValueKind::Struct { name, fields } if same_struct(name.as_ref(), theirs.as_ref()) => {
-            ValueKind::Struct { name: name.or(theirs), fields: merge(fields, more) }
-        }
-        other => other,
-    };
-    FieldValue { name: field, value: Value { kind, span } }
+/// A single value without a name, as the field without a name that stands for a struct's first.
+fn first_field(value: Value) -> FieldValue {
+    FieldValue { name: Ident { text: String::new(), span: value.span }, value }
 }
 
-/// Puts a value at a dotted path such as `objective.prediction`, in place of what is there; structs on the way that are not given are
-/// added without a name. `at` is where the path is written.
+fn overlay(under: Option<FieldValue>, over: FieldValue) -> FieldValue {
+    let Some(FieldValue { value: under, .. }) = under else { return over };
+    let FieldValue { name: field, value: Value { kind, span } } = over;
+    FieldValue { name: field, value: Value { kind: overlay_kind(under.kind, kind), span } }
+}
+
+fn overlay_kind(under: ValueKind, over: ValueKind) -> ValueKind {
+    let (theirs, more, incomplete) = match under {
+        ValueKind::Struct { name, fields, broken } => (name, fields, broken),
+        ValueKind::Tuple { name: Some(name), mut items } if items.len() == 1 => {
+            (Some(name), items.pop().map(first_field).into_iter().collect(), false)
+        }
+        _ => return over,
+    };
+    match over {
+        ValueKind::Struct { name, fields, broken } if same_struct(name.as_ref(), theirs.as_ref()) => {
+            ValueKind::Struct { name: name.or(theirs), fields: merge(fields, more), broken: broken || incomplete }
+        }
+        ValueKind::Tuple { name: Some(name), mut items } if items.len() == 1 && same_struct(Some(&name), theirs.as_ref()) => {
+            let given = items.pop().map(first_field).into_iter().collect();
+            ValueKind::Struct { name: Some(name), fields: merge(given, more), broken: incomplete }
+        }
+        other => other,
+    }
+}
+
+/// Puts a value at a path, in place of what is there; structs on the way that are not given are added without a name.
 ///
 /// # Errors
-/// `bad-path` where a name of the path is empty, or where something that has no fields is on the way.
-pub fn set(value: &mut Value, path: &str, new: Value, at: Span) -> Result<(), Diagnostic> {
+/// `bad-path` where something that has no fields is on the way.
+pub(super) fn set(value: &mut Value, path: &[Ident], new: Value) -> Result<(), Diagnostic> {
     let mut target = value;
     let mut walked = String::new();
-    for step in path.split('.').map(str::trim) {
-        if step.is_empty() {
-            let diagnostic = Diagnostic::error(Code::BadPath, at, format!("`{path}` names no field")).here("this path");
-            return Err(diagnostic.help("write the names of fields with `.` between them, such as `model.width`"));
-        }
+    for step in path {
         open(target);
         let whole = target.span;
         let fields = match &mut target.kind {
             ValueKind::Struct { fields, .. } => fields,
-            other => return refused(other, whole, &walked, step, at),
+            other => return refused(other, whole, &walked, step),
         };
-        target = field(fields, step, at);
-        walked = if walked.is_empty() { step.to_owned() } else { format!("{walked}.{step}") };
+        target = field(fields, step);
+        walked = if walked.is_empty() { step.text.clone() } else { format!("{walked}.{}", step.text) };
     }
     *target = new;
     Ok(())
 }
 
-/// Makes a struct of a variant without fields.
+/// Makes a struct of a variant without fields, or with one that is given without its name.
 fn open(value: &mut Value) {
-    let name = match &value.kind {
-        ValueKind::Name(name) => Some(Some(name.clone())),
-        ValueKind::Tuple { name, items } if items.is_empty() => Some(name.clone()),
-        _ => None,
+    let (name, fields) = match &mut value.kind {
+        ValueKind::Name(name) => (Some(name.clone()), Vec::new()),
+        ValueKind::Tuple { name, items } if items.len() < 2 => (name.clone(), items.drain(..).map(first_field).collect()),
+        _ => return,
     };
-    if let Some(name) = name {
-        value.kind = ValueKind::Struct { name, fields: Vec::new() };
-    }
+    value.kind = ValueKind::Struct { name, fields, broken: false };
 }
 
-/// The value of a field, which is added if there is none.
-fn field<'v>(fields: &'v mut Vec<FieldValue>, name: &str, at: Span) -> &'v mut Value {
-    let index = fields.iter().position(|f| f.name.text == name).unwrap_or(fields.len());
-    if index == fields.len() {
-        let value = Value { kind: ValueKind::Struct { name: None, fields: Vec::new() }, span: at };
-        fields.push(FieldValue { name: Ident { text: name.to_owned(), span: at }, value });
-    }
+/// The value of a field, which is added if there is none: before the others, where it counts before one without a name.
+fn field<'v>(fields: &'v mut Vec<FieldValue>, name: &Ident) -> &'v mut Value {
+    let index = fields.iter().position(|f| f.name.text == name.text).unwrap_or_else(|| {
+        let kind = ValueKind::Struct { name: None, fields: Vec::new(), broken: false };
+        fields.insert(0, FieldValue { name: name.clone(), value: Value { kind, span: name.span } });
+        0
+    });
     &mut fields[index].value
 }
 
-fn refused(found: &ValueKind, there: Span, walked: &str, step: &str, at: Span) -> Result<(), Diagnostic> {
+fn refused(found: &ValueKind, there: Span, walked: &str, step: &Ident) -> Result<(), Diagnostic> {
     if matches!(found, ValueKind::Poisoned) {
         return Ok(());
     }
     let whole = if walked.is_empty() { "the recipe".to_owned() } else { format!("`{walked}`") };
-    let message = format!("{whole} has no field `{step}`: it is {}", describe(found));
-    let help = match found {
-        ValueKind::Tuple { .. } => "its value is given without a name; set the whole of it",
-        _ => "set the whole of it",
-    };
-    Err(Diagnostic::error(Code::BadPath, at, message).here("this path").and(there, "given here").help(help))
+    let message = format!("{whole} has no field `{}`: it is {}", step.text, found.describe());
+    Err(Diagnostic::error(Code::BadPath, step.span, message)
+        .here("this path")
+        .and(there, "given here")
+        .help("set the whole of it"))
 }

@@ -14,6 +14,9 @@ fn shown(value: &Value) -> String {
                 Dimension::Time => "s",
                 Dimension::Size => "B",
                 Dimension::Work => "FLOP",
+                Dimension::Rate => "/s",
+                Dimension::SizeRate => "B/s",
+                Dimension::WorkRate => "FLOP/s",
             };
             match number {
                 Numeric::Integer(n) => format!("{n}{unit}"),
@@ -23,8 +26,9 @@ fn shown(value: &Value) -> String {
         ValueKind::Text(text) => format!("{text:?}"),
         ValueKind::Bool(flag) => flag.to_string(),
         ValueKind::Name(name) => name.text.clone(),
-        ValueKind::Struct { name, fields } => {
-            let fields: Vec<String> = fields.iter().map(|f| format!("{}: {}", f.name.text, shown(&f.value))).collect();
+        ValueKind::Struct { name, fields, broken } => {
+            let fields = fields.iter().map(|f| format!("{}: {}", f.name.text, shown(&f.value)));
+            let fields: Vec<String> = fields.chain(broken.then(|| "!".to_owned())).collect();
             format!("{}({})", named(name), fields.join(", "))
         }
         ValueKind::Tuple { name, items } => format!("{}<{}>", named(name), all(items)),
@@ -57,8 +61,8 @@ fn with_files(files: &[(&str, &str)]) -> (String, Vec<(&'static str, String)>) {
         Some(index) => Ok((parsed(index).0.expect("short"), parsed(index).1)),
         None => Err("no such file".to_owned()),
     };
-    let (value, found) = evaluate(&parsed(0).0.expect("short"), &mut load);
-    (shown(&value), found.into_iter().map(|d| (d.code.as_str(), d.message)).collect())
+    let Evaluated { value, diagnostics, .. } = evaluate(&parsed(0).0.expect("short"), &[], &mut load);
+    (shown(&value), diagnostics.into_iter().map(|d| (d.code.as_str(), d.message)).collect())
 }
 
 #[test]
@@ -80,7 +84,7 @@ fn units_go_through_arithmetic() {
 
 #[test]
 fn arithmetic_without_meaning_is_refused() {
-    for text in ["1h + 1", "1h * 1h", "1 / 0", "1 / 1h", "1 - 25%", "\"a\" + 1", "1e308 * 10", "1 + [2]", "1 + a(1)"] {
+    for text in ["1h + 1", "1h * 1h", "1 / 0", "1 - 25%", "\"a\" + 1", "1e308 * 10", "1 + [2]", "1 + a(1)"] {
         assert_eq!(bad(text), ["arithmetic"], "{text}");
     }
     assert_eq!(bad("170141183460469231731687303715884105727 + 1"), ["arithmetic"]);
@@ -110,13 +114,13 @@ fn an_import_fills_in_what_is_not_given_struct_by_struct() {
     let base = "let w = 4; R(a: 1, m: E(w: w, n: L(eps: 1)), k: X(1), l: [1], g: G(h: 1))";
     let ours = "let w = 5; R(m: E(n: L(s: w), ..import(\"e\")), k: X(2), l: [], g: H(i: 1), ..import(\"base\"))";
     let (value, found) = with_files(&[("ours", ours), ("base", base), ("e", "E(d: 9)")]);
-    assert_eq!((value.as_str(), found), ("R(m: E(n: L(s: 5, eps: 1), d: 9, w: 4), k: X<2>, l: [], g: H(i: 1), a: 1)", vec![]));
+    assert_eq!((value.as_str(), found), ("R(m: E(n: L(s: 5, eps: 1), d: 9, w: 4), k: X(: 2), l: [], g: H(i: 1), a: 1)", vec![]));
 }
 
 #[test]
 fn imports_that_fail_are_reported_once_and_poison_their_struct() {
     let found = |files: &[(&str, &str)]| with_files(files).1.into_iter().map(|(code, _)| code).collect::<Vec<_>>();
-    assert_eq!(with_files(&[("a", "R(b: (..import(\"x\")), c: 1)")]).0, "R(b: !, c: 1)");
+    assert_eq!(with_files(&[("a", "R(b: (..import(\"x\")), c: 1)")]).0, "R(b: (!), c: 1)");
     assert_eq!(found(&[("a", "R(..import(\"x\"))")]), ["import-failed"]);
     assert_eq!(found(&[("a", "R(..import(\"b\"))"), ("b", "Q()")]), ["import-failed"]);
     assert_eq!(found(&[("a", "R(..import(\"b\"))"), ("b", "R(..import(\"a\"))")]), ["import-cycle"]);
@@ -134,7 +138,7 @@ fn a_cycle_ends_where_each_load_is_a_new_source() {
         Ok((document.expect("short"), errors))
     };
     let (document, _) = syntax::parse(SourceId(0), "R(..import(\"x\"))");
-    let (_, found) = evaluate(&document.expect("short"), &mut load);
+    let found = evaluate(&document.expect("short"), &[], &mut load).diagnostics;
     assert!(found.iter().any(|d| d.code == "import-cycle") && count <= 256);
 }
 
@@ -146,7 +150,7 @@ fn deep_files_that_import_deep_files_end_at_a_limit() {
         count += 1;
         Ok((syntax::parse(SourceId(count), &text).0.expect("short"), Vec::new()))
     };
-    let (_, found) = evaluate(&syntax::parse(SourceId(0), &text).0.expect("short"), &mut load);
+    let found = evaluate(&syntax::parse(SourceId(0), &text).0.expect("short"), &[], &mut load).diagnostics;
     assert_eq!(found.iter().map(|d| d.code.as_str()).collect::<Vec<_>>(), ["syntax-depth"]);
 }
 
@@ -158,18 +162,76 @@ fn names_that_multiply_end_at_a_limit() {
     assert!(bad(&format!("let a0 = 1; {} a399", deep.concat())).contains(&"syntax-depth"));
 }
 
-fn set_in(recipe: &str, path: &str, new: &str) -> Result<String, String> {
-    let value = |text: &str| evaluate_expression(&syntax::parse_expression(SourceId(0), text).0.expect("short")).0;
-    let mut whole = value(recipe);
-    set(&mut whole, path, value(new), Span::default()).map_err(|d| d.message)?;
-    Ok(shown(&whole))
+/// The recipe with overrides, each `path=value`.
+fn set_in(recipe: &str, overrides: &[&str]) -> Result<String, String> {
+    let overrides: Result<Vec<_>, _> = overrides.iter().map(|text| syntax::parse_override(SourceId(9), text)).collect();
+    let overrides = overrides.map_err(|found| found[0].message.clone())?;
+    let document = syntax::parse(SourceId(0), recipe).0.expect("short");
+    let base = |path: &str, _: SourceId| match path {
+        "base" => {
+            Ok(syntax::parse(SourceId(1), "let w = 4; let deep = 2; R(m: E(w: w, d: deep * w), k: X(1), t: T(p: 1, s: 2))"))
+        }
+        _ => Err("no such file".to_owned()),
+    };
+    let mut load = |path: &str, from: SourceId| base(path, from).map(|(d, e)| (d.expect("short"), e));
+    let found = evaluate(&document, &overrides, &mut load);
+    match found.diagnostics.iter().find(|d| d.is_error()) {
+        Some(error) => Err(error.message.clone()),
+        None => Ok(shown(&found.value)),
+    }
 }
 
 #[test]
 fn overrides_replace_and_add_fields() {
-    assert_eq!(set_in("R(a: (b: 1))", "a.b", "Dense").as_deref(), Ok("R(a: (b: Dense))"));
-    assert_eq!(set_in("R(n: L)", "n.eps", "1e-3").as_deref(), Ok("R(n: L(eps: 0.001))"));
-    assert_eq!(set_in("R()", "c.every", "1h").as_deref(), Ok("R(c: (every: 3600s))"));
-    assert_eq!(set_in("R(t: Text(\"a\"))", "t.path", "1"), Err("`t` has no field `path`: it is `Text(..)`".to_owned()));
-    assert_eq!(set_in("R()", "a..b", "1"), Err("`a..b` names no field".to_owned()));
+    assert_eq!(set_in("R(a: (b: 1))", &["a.b=Dense"]).as_deref(), Ok("R(a: (b: Dense))"));
+    assert_eq!(set_in("R(n: L)", &["n.eps=1e-3"]).as_deref(), Ok("R(n: L(eps: 0.001))"));
+    assert_eq!(set_in("R()", &["c.every=1h"]).as_deref(), Ok("R(c: (every: 3600s))"));
+    assert_eq!(set_in("R(t: [1])", &["t.path=1"]), Err("`t` has no field `path`: it is a list".to_owned()));
+    assert_eq!(set_in("R()", &["a..b=1"]), Err("`a..b` is not a path of names".to_owned()));
+    assert_eq!(set_in("R(name: 1)", &["Recipe.name=2", "name=3"]).as_deref(), Ok("R(name: 3)"));
+}
+
+#[test]
+fn an_override_counts_before_what_the_field_has_without_a_name() {
+    assert_eq!(set_in("R(t: T(1))", &["t.p=2"]).as_deref(), Ok("R(t: T(p: 2, : 1))"));
+    assert_eq!(
+        set_in("R(k: X(5), ..import(\"base\"))", &["m.d=3"]).as_deref(),
+        Ok("R(k: X(: 5), m: E(w: 4, d: 3), t: T(p: 1, s: 2))")
+    );
+}
+
+#[test]
+fn what_is_given_without_a_name_is_laid_over_what_is_imported() {
+    assert_eq!(
+        set_in("R(t: T(7), k: X, m: F(1), ..import(\"base\"))", &[]).as_deref(),
+        Ok("R(t: T(: 7, p: 1, s: 2), k: X, m: F<1>)")
+    );
+}
+
+#[test]
+fn overrides_reach_let_names_and_what_depends_on_them_follows() {
+    assert_eq!(set_in("let w = 3; R(a: w, b: 2 * w)", &["w=5"]).as_deref(), Ok("R(a: 5, b: 10)"));
+    assert_eq!(set_in("R(..import(\"base\"))", &["deep=5"]).as_deref(), Ok("R(m: E(w: 4, d: 20), k: X<1>, t: T(p: 1, s: 2))"));
+    assert_eq!(
+        set_in("let w = 9; R(a: w, ..import(\"base\"))", &["w=5"]).as_deref(),
+        Ok("R(a: 5, m: E(w: 4, d: 8), k: X<1>, t: T(p: 1, s: 2))")
+    );
+    assert_eq!(set_in("R()", &["widht=5"]), Err("`widht` is neither a field of the recipe nor a `let` name".to_owned()));
+}
+
+#[test]
+fn what_an_override_replaces_is_not_looked_at_and_what_it_says_sees_the_let_names() {
+    assert_eq!(set_in("let w = 3; R(seed: 1 / 0, b: w)", &["seed=2 * w"]).as_deref(), Ok("R(seed: 6, b: 3)"));
+    assert_eq!(set_in("R(a: (b: nothing + 1))", &["a.b=1"]).as_deref(), Ok("R(a: (b: 1))"));
+}
+
+#[test]
+fn rates_are_what_is_done_in_a_second() {
+    assert_eq!(
+        good("(60k / 1s * 1h, 1GB / 1s, 1GB / (250MB / 1s), 1h * (1TFLOP / 1s))"),
+        "<216000000, 1000000000B/s, 4s, 3600000000000000FLOP>"
+    );
+    for text in ["1h / (1GB / 1s)", "1% / 1s", "1GB / 1s + 1GB"] {
+        assert_eq!(bad(text), ["arithmetic"], "{text}");
+    }
 }

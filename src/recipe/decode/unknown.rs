@@ -1,0 +1,173 @@
+//! Names that the schema does not have where they stand: what was meant, by spelling, by where it would be valid, and by what other
+//! programs call it.
+//!
+//! Invariant: the likeliest name comes first in the help.
+
+use super::{Fields, is_field};
+use crate::diag::{Code, Diagnostic, Edit};
+use crate::recipe::schema::{ChoiceInfo, RecordInfo, TypeInfo, homes_of, paths, type_of};
+use crate::recipe::settings::Recipe;
+use crate::recipe::suggest::{distance, nearest};
+use crate::recipe::synonyms::{FIELD_SYNONYMS, VARIANT_SYNONYMS};
+use crate::recipe::value::FieldValue;
+use crate::source::Span;
+
+static ROOT: RecordInfo = Recipe::INFO;
+
+/// What a field that is not there was meant to be.
+enum Meant {
+    /// A field of this struct, and how many letters differ.
+    Here(&'static str, usize),
+    /// A field of another struct, by its path.
+    Elsewhere(String),
+    /// A field that is spelled otherwise and stands elsewhere, by its path.
+    ElsewhereOtherwise(String),
+    /// What another program calls a field, by its path.
+    Foreign(&'static str),
+    /// Nothing that can be guessed.
+    Nothing,
+}
+
+fn meant(name: &str, info: &RecordInfo, given: &[FieldValue], here: &str) -> Meant {
+    let is_given = |field: &str| given.iter().any(|g| g.name.text == field);
+    // A field that is not given yet is likelier than one that is.
+    let close = info
+        .fields
+        .iter()
+        .filter_map(|f| Some((distance(name, f.name)?, is_given(f.name), f.name)))
+        .min_by_key(|(distance, given, _)| (*distance, *given));
+    if let Some((distance @ 0..=1, _, field)) = close {
+        return Meant::Here(field, distance);
+    }
+    if let Some(home) = synonym(name, here) {
+        return Meant::Foreign(home);
+    }
+    let homes = homes_of(name, &ROOT);
+    if let [home, ..] = homes.as_slice() {
+        return Meant::Elsewhere(if homes.len() == 1 { home.clone() } else { homes.join("` or `") });
+    }
+    if let Some((distance, _, field)) = close {
+        return Meant::Here(field, distance);
+    }
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let all = paths(&ROOT);
+    let near = all.iter().filter_map(|path| Some((distance(name, &last(path))?, path))).min_by_key(|(distance, _)| *distance);
+    match near {
+        Some((_, path)) => Meant::ElsewhereOtherwise(path.clone()),
+        None => Meant::Nothing,
+    }
+}
+
+/// What other programs mean by a name, first in this struct, then anywhere.
+fn synonym(name: &str, here: &str) -> Option<&'static str> {
+    let same = |foreign: &str| distance(foreign, name) == Some(0);
+    let mut known = FIELD_SYNONYMS.iter().filter(|(foreign, _)| same(foreign)).map(|(_, path)| *path);
+    let first = known.next()?;
+    let inside = |path: &str| parent(path) == here;
+    Some(if inside(first) { first } else { known.find(|path| inside(path)).unwrap_or(first) })
+}
+
+/// Whether a name is another program's for the field at a path.
+pub(super) fn stands_for(name: &str, path: &str) -> bool {
+    FIELD_SYNONYMS.iter().any(|(foreign, ours)| *ours == path && distance(foreign, name) == Some(0))
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(parent, _)| parent)
+}
+
+fn place(path: &str) -> String {
+    match parent(path) {
+        "" => "at the top of the recipe".to_owned(),
+        parent => format!("in `{parent}`"),
+    }
+}
+
+/// The report of an unknown field, and the path of the field that was meant to stand elsewhere.
+pub(super) fn field(fields: &Fields, field: &FieldValue, here: &str) -> (Diagnostic, Option<String>) {
+    let (info, name, span) = (fields.info, field.name.text.as_str(), field.name.span);
+    let message = format!("`{}` has no field `{name}`", info.name);
+    let diagnostic = Diagnostic::error(Code::UnknownField, span, message).here("unknown");
+    match meant(name, info, &fields.given, here) {
+        Meant::Here(close, letters) => {
+            let free = fields.value(close).is_none();
+            let help =
+                if free { format!("did you mean `{close}`?") } else { format!("did you mean `{close}`? it is given already") };
+            (diagnostic.help(help).fix(format!("write `{close}`"), free && letters <= 2, span, close), None)
+        }
+        Meant::Elsewhere(path) if path.contains('`') => (diagnostic.help(format!("there is `{path}`")), None),
+        Meant::Elsewhere(path) => {
+            let help = match parent(&path) {
+                "" => format!("it belongs {}", place(&path)),
+                parent => format!("it belongs in `{parent}`, as `{path}`"),
+            };
+            (diagnostic.help(help), Some(path))
+        }
+        Meant::ElsewhereOtherwise(path) => {
+            let last = path.rsplit('.').next().unwrap_or_default();
+            (diagnostic.help(format!("did you mean `{last}`? it belongs {}", place(&path))), Some(path))
+        }
+        Meant::Foreign(path) => {
+            let last = path.rsplit('.').next().unwrap_or_default();
+            if parent(path) == here && is_field(info, last) {
+                let free = fields.value(last).is_none();
+                return (diagnostic.help(format!("it is `{last}` here")).fix(format!("write `{last}`"), free, span, last), None);
+            }
+            (diagnostic.help(format!("it is `{path}` here")), Some(path.to_owned()))
+        }
+        Meant::Nothing => (diagnostic.help(all_of(info)), None),
+    }
+}
+
+fn all_of(info: &RecordInfo) -> String {
+    let names: Vec<String> = info.fields.iter().map(|f| format!("`{}`", f.name)).collect();
+    if names.is_empty() { format!("`{}` has no fields", info.name) } else { format!("it has {}", names.join(", ")) }
+}
+
+/// The report of a struct of another name than the wanted one.
+pub(super) fn record(info: &RecordInfo, name: &str, span: Span) -> Diagnostic {
+    let safe = nearest(name, [info.name]).is_some();
+    Diagnostic::error(Code::UnknownVariant, span, format!("expected `{}`, found `{name}`", info.name))
+        .here("not valid here")
+        .help(format!("write `{}(..)`", info.name))
+        .edits(format!("write `{}`", info.name), safe, vec![Edit { span, text: info.name.to_owned() }])
+}
+
+/// The report of an unknown choice, and the choice that was meant, where that is plain.
+pub(super) fn variant(
+    info: &'static ChoiceInfo,
+    name: &str,
+    span: Span,
+    field: Option<&str>,
+    lets: &[String],
+) -> (Diagnostic, Option<&'static RecordInfo>) {
+    let subject = field.unwrap_or(info.name);
+    let diagnostic = Diagnostic::error(Code::UnknownVariant, span, format!("there is no `{name}` for `{subject}`"));
+    let diagnostic = diagnostic.here("not a known choice");
+    let foreign = VARIANT_SYNONYMS.iter().filter(|(foreign, _)| distance(foreign, name) == Some(0));
+    let translated = foreign.map(|(_, ours)| *ours).find_map(|ours| info.variants.iter().find(|v| v.name == ours));
+    let close = nearest(name, info.variants.iter().map(|v| v.name));
+    let close = close.and_then(|close| info.variants.iter().find(|v| v.name == close));
+    if let Some(variant) = close.or(translated) {
+        let help =
+            if close.is_some() { format!("did you mean `{}`?", variant.name) } else { format!("it is `{}` here", variant.name) };
+        return (diagnostic.help(help).fix(format!("write `{}`", variant.name), true, span, variant.name), Some(variant));
+    }
+    if let Some(close) = nearest(name, lets.iter().map(String::as_str)) {
+        return (diagnostic.help(format!("did you mean the `let` name `{close}`?")), None);
+    }
+    let names: Vec<String> = info.variants.iter().map(|v| format!("`{}`", v.name)).collect();
+    let other = homes_of_variant(name).map_or(String::new(), |path| format!("; `{name}` is a choice of `{path}`"));
+    (diagnostic.help(format!("one of {}{other}", names.join(", "))), None)
+}
+
+/// The field that has a variant of this name.
+fn homes_of_variant(name: &str) -> Option<String> {
+    paths(&ROOT).into_iter().find(|path| match type_of(path, &ROOT) {
+        Some(TypeInfo::Choice(choice)) => choice.variants.iter().any(|v| v.name == name),
+        Some(TypeInfo::List(item)) => {
+            matches!(item(), TypeInfo::Choice(choice) if choice.variants.iter().any(|v| v.name == name))
+        }
+        _ => false,
+    })
+}
