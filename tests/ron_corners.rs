@@ -353,7 +353,7 @@ fn clipping(entry: &str) -> Result<Option<f64>, Vec<Diagnostic>> {
     );
     let (document, mut found) = parse(SourceId(0), &text);
     let (value, more) = evaluate_alone(&document.unwrap());
-    let resolution = resolve(&value);
+    let resolution = resolve(&value, Vec::new());
     found.extend(more);
     found.extend(resolution.diagnostics.into_iter().filter(Diagnostic::is_error));
     let Some(recipe) = resolution.recipe.filter(|_| found.is_empty()) else { return Err(found) };
