@@ -1,9 +1,12 @@
 //! From a text to its tokens, comments and blanks left out.
 //!
-//! Invariant: the tokens end with exactly one `End`, their spans rise, and each fault left a `Bad` token or `broken` behind.
+//! Invariant: the tokens end with exactly one `End`, their spans rise, and each fault left a `Bad` token or `broken` behind, but
+//! for those of a line or a blank that is passed over.
+
+mod range;
 
 use nom::branch::alt;
-use nom::bytes::complete::{is_not, tag, take_till, take_until, take_while};
+use nom::bytes::complete::{is_not, tag, take_till, take_until, take_while, take_while1};
 use nom::character::complete::{anychar, char, none_of, satisfy};
 use nom::combinator::{map, opt, recognize};
 use nom::multi::many0_count;
@@ -11,7 +14,7 @@ use nom::sequence::{delimited, pair, preceded};
 use nom::{IResult, Offset, Parser};
 
 use super::ast::Numeric;
-use super::literal::{Fault, number, raw_opener, unescape};
+use super::literal::{Fault, begins_name, continues_name, number, raw_opener, unescape};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
 
@@ -74,12 +77,14 @@ struct Lexer<'t> {
 }
 
 impl<'t> Lexer<'t> {
+    /// At the first letter of a text. EBNF `byte order mark`.
     fn new(source: SourceId, text: &'t str, one_line: bool) -> Self {
         let out = Lexed { tokens: Vec::new(), faults: Vec::new(), broken: false };
         Self { source, text, rest: text.strip_prefix('\u{feff}').unwrap_or(text), one_line, odd_quotes: false, out }
     }
 
     fn run(mut self) -> Self {
+        self.shebang();
         loop {
             let before = self.rest;
             self.skip_trivia();
@@ -89,6 +94,7 @@ impl<'t> Lexer<'t> {
                 return self;
             }
             match token(self.rest, self.one_line) {
+                Ok((rest, Ok(Kind::Dots))) => self.dots(rest, leads),
                 Ok((rest, Ok(kind))) => self.push(kind, rest, leads),
                 Ok((rest, Err(fault))) => {
                     self.report(fault);
@@ -112,10 +118,21 @@ impl<'t> Lexer<'t> {
         self.out.faults.push(Diagnostic::error(fault.code, span, fault.message).here(fault.here).help(fault.help));
     }
 
+    /// Reports and passes over a first line for the shell.
+    fn shebang(&mut self) {
+        let Some(after) = self.rest.strip_prefix("#!").filter(|after| !skip(after).starts_with('[')) else { return };
+        let line = after.find('\n').map_or(self.rest.len(), |end| end + 2);
+        let help = "take the line out: `cramplan run FILE` runs a recipe";
+        self.report(Fault::new(Code::SyntaxUnsupported, 0..line, "a recipe has no line for the shell", "a shebang line", help));
+        self.rest = &self.rest[line..];
+    }
+
+    /// Passes over blanks and comments.
     fn skip_trivia(&mut self) {
         loop {
             let before = self.rest.len();
             self.rest = skip(self.rest);
+            self.odd_blank();
             if self.rest.starts_with("/*") {
                 match comment_end(self.rest) {
                     Some(end) => self.rest = &self.rest[end..],
@@ -126,6 +143,15 @@ impl<'t> Lexer<'t> {
                 return;
             }
         }
+    }
+
+    /// Reports a character that looks like a blank and is none, and passes over it.
+    fn odd_blank(&mut self) {
+        let Some(c) = self.rest.chars().next().filter(|c| is_odd_blank(*c)) else { return };
+        let message = format!("the invisible character U+{:04X} is no blank of a recipe", u32::from(c));
+        let help = "put an ordinary space in its place, or nothing";
+        self.report(Fault::new(Code::SyntaxUnexpected, 0..c.len_utf8(), message, "an invisible character", help));
+        self.rest = &self.rest[c.len_utf8()..];
     }
 
     fn unclosed_comment(&mut self) {
@@ -143,6 +169,8 @@ impl<'t> Lexer<'t> {
         if !self.out.broken {
             let help = if self.rest.starts_with('r') {
                 "close it with a `\"` and as many `#` as it opens with"
+            } else if self.rest.starts_with('\'') {
+                "a text stands in double quotes, `\"..\"`"
             } else {
                 "put a `\"` where it ends"
             };
@@ -154,9 +182,14 @@ impl<'t> Lexer<'t> {
     }
 }
 
-/// What Unicode calls pattern white space, as RON does.
+/// What Unicode calls pattern white space, as RON does. EBNF `blank`.
 fn is_blank(c: char) -> bool {
     matches!(c, '\t'..='\r' | ' ' | '\u{85}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}')
+}
+
+/// What is to be seen as a blank, or not at all, and is none.
+fn is_odd_blank(c: char) -> bool {
+    c.is_whitespace() && !is_blank(c) || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
 }
 
 fn skip(input: &str) -> &str {
@@ -165,7 +198,7 @@ fn skip(input: &str) -> &str {
     recognize(pair(blanks, opt(comment))).parse(input).map_or(input, |(rest, _): (&str, &str)| rest)
 }
 
-/// Where the comment that begins here ends, comments within it counted.
+/// Where the comment that begins here ends, comments within it counted. EBNF `comment`.
 fn comment_end(input: &str) -> Option<usize> {
     let (mut depth, mut at) = (0_usize, 0);
     loop {
@@ -189,8 +222,7 @@ fn token(input: &str, one_line: bool) -> IResult<&str, Lexeme> {
         Some(b'\'') => alt((character, single_quoted)).parse(input),
         Some(b'r') if raw_opener(input).is_ok() => raw_text(input),
         Some(b'b') if is_byte_literal(input) => bytes(input),
-        _ => alt((map(number, |n| n.map(Kind::Number)), map(alt((raw_name, name)), |n| Ok(Kind::Ident(n.to_owned()))), sign))
-            .parse(input),
+        _ => alt((map(number, |n| n.map(Kind::Number)), raw_name, word, sign)).parse(input),
     }
 }
 
@@ -198,9 +230,9 @@ fn sign(input: &str) -> IResult<&str, Lexeme> {
     map(alt((map(tag(".."), |_| Kind::Dots), map(anychar, Kind::Punct))), Ok).parse(input)
 }
 
+/// A name. EBNF `name`.
 fn name(input: &str) -> IResult<&str, &str> {
-    recognize(pair(satisfy(|c| c.is_alphabetic() || c == '_'), take_while(|c: char| c.is_alphanumeric() || c == '_')))
-        .parse(input)
+    recognize(pair(satisfy(begins_name), take_while(continues_name))).parse(input)
 }
 
 /// Whether a text is one name.
@@ -208,9 +240,28 @@ pub(super) fn is_name(text: &str) -> bool {
     name(text).is_ok_and(|(rest, _)| rest.is_empty())
 }
 
-/// `r#type`: a name that may look like a keyword.
-fn raw_name(input: &str) -> IResult<&str, &str> {
-    preceded(tag("r#"), name).parse(input)
+/// A name, a unit, or a number that RON writes in letters.
+fn word(input: &str) -> IResult<&str, Lexeme> {
+    let (rest, word) = name(input)?;
+    let endless = matches!(word, "inf" | "inff32" | "inff64" | "NaN" | "NaNf32" | "NaNf64");
+    if endless && !skip(rest).starts_with([':', '(']) {
+        let message = format!("a recipe has no `{word}`");
+        let fault = Fault::new(Code::SyntaxUnsupported, 0..word.len(), message, "not a finite number", "write a finite number");
+        return Ok((rest, Err(fault)));
+    }
+    Ok((rest, Ok(Kind::Ident(word.to_owned()))))
+}
+
+/// `r#type`: a name that may look like a keyword or hold signs. EBNF `raw name`.
+fn raw_name(input: &str) -> IResult<&str, Lexeme> {
+    let letters = take_while1(|c| continues_name(c) || matches!(c, '.' | '+' | '-'));
+    let (rest, name) = preceded(tag("r#"), letters).parse(input)?;
+    if matches!(name, "true" | "false") {
+        let message = format!("`{name}` is a truth value and cannot be a name");
+        let help = format!("write `{name}` without the `r#`, or take another name");
+        return Ok((rest, Err(Fault::new(Code::SyntaxUnsupported, 0..name.len() + 2, message, "not a name", help))));
+    }
+    Ok((rest, Ok(Kind::Ident(name.to_owned()))))
 }
 
 /// The letters between double quotes, escapes unread.
@@ -220,12 +271,14 @@ fn quoted(input: &str, one_line: bool) -> IResult<&str, &str> {
     delimited(char('"'), recognize(many0_count(piece)), char('"')).parse(input)
 }
 
+/// A text in double quotes. EBNF `text`.
 fn text(input: &str, one_line: bool) -> IResult<&str, Lexeme> {
     let (rest, body) = quoted(input, one_line)?;
     let lexeme = unescape(body).map(Kind::Text).map_err(|fault| Fault { at: fault.at.start + 1..fault.at.end + 1, ..fault });
     Ok((rest, lexeme))
 }
 
+/// A text without escapes. EBNF `raw text`.
 fn raw_text(input: &str) -> IResult<&str, Lexeme> {
     let (body, hashes) = raw_opener(input)?;
     let closer = format!("\"{}", "#".repeat(hashes));
@@ -239,6 +292,7 @@ fn character_body(input: &str) -> IResult<&str, &str> {
     delimited(char('\''), alt((escape, recognize(none_of("'\\\n")))), char('\'')).parse(input)
 }
 
+/// A character in single quotes. EBNF `character`.
 fn character(input: &str) -> IResult<&str, Lexeme> {
     let (rest, body) = character_body(input)?;
     let lexeme = match unescape(body) {
@@ -252,6 +306,13 @@ fn character(input: &str) -> IResult<&str, Lexeme> {
 }
 
 fn single_quoted(input: &str) -> IResult<&str, Lexeme> {
+    if let Some(rest) = input.strip_prefix("'''") {
+        let help = "a quote alone is `\"'\"`, and texts begin and end with one `\"`";
+        return Ok((
+            rest,
+            Err(Fault::new(Code::SyntaxString, 0..3, "`'''` is neither a character nor a text", "three quotes", help)),
+        ));
+    }
     let (rest, body) = delimited(char('\''), take_till(|c| c == '\'' || c == '\n'), char('\'')).parse(input)?;
     Ok((rest, Err(in_single_quotes(body))))
 }
@@ -268,7 +329,8 @@ fn is_byte_literal(input: &str) -> bool {
 
 fn bytes(input: &str) -> IResult<&str, Lexeme> {
     let raw = |i| raw_text(i).map(|(rest, _)| (rest, ""));
-    let (rest, _) = preceded(char('b'), alt((character_body, |i| quoted(i, false), raw))).parse(input)?;
+    let other = delimited(char('\''), take_till(|c| c == '\'' || c == '\n'), char('\''));
+    let (rest, _) = preceded(char('b'), alt((character_body, |i| quoted(i, false), raw, other))).parse(input)?;
     let (message, help) = ("a recipe holds no bytes", "leave the `b` out: a text will do");
     Ok((rest, Err(Fault::new(Code::SyntaxUnsupported, 0..input.offset(rest), message, "a byte literal", help))))
 }
@@ -298,6 +360,36 @@ mod tests {
     #[test]
     fn the_text_that_lacks_its_quote_is_found_and_not_the_last_one() {
         assert_eq!(faults("(a: \"x),\n b: \"y\",\n c: \"z\")"), [("syntax-string", 4, 6)]);
+    }
+
+    #[test]
+    fn a_range_is_one_token_and_an_import_is_none() {
+        for text in ["1..5", "1 .. 5", "1h..=5h", "..5", "..=", "25%..-50%", "1.."] {
+            assert_eq!(kinds(text), [Kind::Bad, Kind::End], "{text}");
+            assert_eq!(faults(text), [("syntax-unsupported", 0, text.len() as u32)], "{text}");
+        }
+        for text in ["1..import", "1 ..import", "x..y", ".."] {
+            assert!(kinds(text).contains(&Kind::Dots), "{text}");
+            assert_eq!(faults(text), [], "{text}");
+        }
+        assert_eq!(faults("1\n..5"), [("syntax-unsupported", 2, 5)]);
+    }
+
+    #[test]
+    fn what_is_passed_over_is_reported_and_hides_nothing() {
+        assert_eq!(kinds("#!/bin/sh\nx"), [Kind::Ident("x".into()), Kind::End]);
+        assert_eq!(faults("#!/bin/sh\nx"), [("syntax-unsupported", 0, 9)]);
+        assert_eq!(faults("#!"), [("syntax-unsupported", 0, 2)]);
+        assert_eq!(kinds("x\u{a0}y"), [Kind::Ident("x".into()), Kind::Ident("y".into()), Kind::End]);
+        assert_eq!(faults("x\u{a0}y \u{200b}"), [("syntax-unexpected", 1, 3), ("syntax-unexpected", 5, 8)]);
+    }
+
+    #[test]
+    fn words_that_ron_reads_as_numbers_are_no_names() {
+        assert_eq!(faults("inf NaNf32"), [("syntax-unsupported", 0, 3), ("syntax-unsupported", 4, 10)]);
+        assert_eq!(faults("inf: info r#inf NaN(1)"), []);
+        assert_eq!(kinds("r#a-b.c")[..1], [Kind::Ident("a-b.c".into())]);
+        assert_eq!(faults("r#true"), [("syntax-unsupported", 0, 6)]);
     }
 
     #[test]
