@@ -4,11 +4,15 @@
 
 pub mod ast;
 mod entries;
+mod format;
 mod lexer;
 mod literal;
 mod parser;
 #[cfg(test)]
 mod tests;
+mod trivia;
+
+pub use self::format::format;
 
 use crate::diag::Diagnostic;
 use crate::source::{SourceId, Span};
