@@ -13,6 +13,7 @@
 //! | stage | function | from | to |
 //! |---|---|---|---|
 //! | [`syntax`] | [`syntax::parse`] | text | [`syntax::ast::Document`] and all syntax errors |
+//! | | [`syntax::format()`] | text | the same in the one style |
 //! | [`recipe`] | [`recipe::eval::evaluate`], [`recipe::resolve`] | document | [`recipe::settings::Recipe`] and where each field stands |
 //! | [`step`] | [`step::StepGraphs::build`] | recipe | the training step as graphs of operations |
 //! | [`budget`] | [`budget::estimate`](budget::estimate()) | graphs × [`device`] | [`budget::Estimate`] |

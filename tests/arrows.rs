@@ -25,7 +25,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("exec", &["plan", "budget", "step", "device", "recipe", "data", "ledger", "rng", "units"]),
     (
         "cli",
-        &["pipeline", "plan", "check", "budget", "step", "device", "recipe", "diag", "source", "data", "ledger", "exec", "units"],
+        &[
+            "pipeline", "plan", "check", "budget", "step", "device", "recipe", "syntax", "diag", "source", "data", "ledger",
+            "exec", "units",
+        ],
     ),
 ];
 
@@ -42,6 +45,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("miette", &["cli"]),
     ("indicatif", &["cli"]),
     ("nom", &["syntax"]),
+    ("similar", &["cli"]),
 ];
 
 /// A source file with the stage it belongs to; tests are cut off.

@@ -22,6 +22,8 @@ pub enum Verb {
     Plan(Plan),
     /// Trains: a recipe, a saved plan, or `./recipe.ron`
     Run(Run),
+    /// Puts recipes into the one style, comments in place
+    Fmt(Fmt),
     /// Writes a first recipe
     Init(Init),
     /// Lists the devices that recipes and `--for` can name
@@ -116,6 +118,20 @@ pub struct Run {
     /// Where prepared text is kept
     #[arg(long, value_name = "DIRECTORY", default_value = ".cramplan")]
     pub cache: PathBuf,
+}
+
+/// `fmt`
+#[derive(Debug, Args)]
+pub struct Fmt {
+    /// The recipes; `-` formats stdin to stdout
+    #[arg(default_value = "recipe.ron")]
+    pub files: Vec<PathBuf>,
+    /// Changes nothing; prints the names of files that are not formatted (exit code 1 if there are any)
+    #[arg(long)]
+    pub check: bool,
+    /// Changes nothing; prints what would change
+    #[arg(long)]
+    pub diff: bool,
 }
 
 /// `init`

@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod devices;
+mod fmt;
 mod init;
 mod plan;
 mod render;
@@ -25,9 +26,9 @@ use self::arguments::{Arguments, Verb};
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done; for `check`, feasible.
+    /// Done; for `check`, feasible; for `fmt --check`, formatted.
     Success = 0,
-    /// A valid recipe that cannot be run as it stands.
+    /// A valid recipe that cannot be run as it stands; for `fmt --check`, one that is not formatted.
     Infeasible = 1,
     /// Not a valid recipe, or wrong usage.
     Invalid = 2,
@@ -87,6 +88,7 @@ fn dispatch(arguments: Arguments, host: Host) -> Exit {
             complain("build it with `cargo build --release`, without `--no-default-features`");
             Exit::Invalid
         }
+        Verb::Fmt(options) => fmt::fmt(&options),
         Verb::Init(options) => init::init(&options),
         Verb::Devices(options) => devices::devices(&options),
         Verb::Schedule(options) => schedule::schedule(&options),

@@ -79,7 +79,11 @@ pub fn is_plan(text: &str) -> bool {
     text.trim_start().starts_with("Plan(")
 }
 
-fn read_text(path: &Path) -> std::io::Result<String> {
+/// The text of a file.
+///
+/// # Errors
+/// Where it cannot be read or is not UTF-8.
+pub fn read_text(path: &Path) -> std::io::Result<String> {
     let bytes = std::fs::read(path)?;
     String::from_utf8(bytes).map_err(|e| {
         std::io::Error::new(std::io::ErrorKind::InvalidData, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to()))

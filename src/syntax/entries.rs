@@ -33,7 +33,7 @@ struct Body {
 }
 
 impl Parser<'_> {
-    /// `( .. )`, after a name or alone.
+    /// `( .. )`, after a name or alone. EBNF `struct`, `tuple`, `group`.
     pub(super) fn parentheses(&mut self, name: Option<Ident>) -> Expr {
         let start = name.as_ref().map_or(self.span(), |n| n.span);
         match self.body(false) {
@@ -46,7 +46,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `[ .. ]`
+    /// `[ .. ]` EBNF `list`.
     pub(super) fn list(&mut self) -> Expr {
         let start = self.span();
         let Some(body) = self.body(true) else { return self.poisoned(start.to(self.last())) };
@@ -76,7 +76,7 @@ impl Parser<'_> {
         self.grown(kind, span.to(self.last()), below)
     }
 
-    /// Everything up to the closing bracket; `None` where it would be too deep.
+    /// Everything up to the closing bracket; `None` where it would be too deep. EBNF `entries`.
     fn body(&mut self, list: bool) -> Option<Body> {
         let opener = self.span();
         if self.open + 1 >= MAX_DEPTH {
@@ -154,7 +154,7 @@ impl Parser<'_> {
         }
     }
 
-    /// One entry; `None` where there was only a stray comma or a misplaced `let`.
+    /// One entry; `None` where there was only a stray comma or a misplaced `let`. EBNF `field`.
     fn entry(&mut self, list: bool) -> Option<Entry> {
         self.height = 1;
         match self.kind() {
@@ -262,7 +262,7 @@ impl Parser<'_> {
         self.report(diagnostic.here("a value is missing here").help(format!("write `{name}: value`")));
     }
 
-    /// `..import("path")`
+    /// `..import("path")` EBNF `rest`.
     fn rest(&mut self) -> Rest {
         let start = self.span();
         self.bump();

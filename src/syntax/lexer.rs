@@ -183,7 +183,7 @@ impl<'t> Lexer<'t> {
 }
 
 /// What Unicode calls pattern white space, as RON does. EBNF `blank`.
-fn is_blank(c: char) -> bool {
+pub(super) fn is_blank(c: char) -> bool {
     matches!(c, '\t'..='\r' | ' ' | '\u{85}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}')
 }
 
@@ -199,7 +199,7 @@ fn skip(input: &str) -> &str {
 }
 
 /// Where the comment that begins here ends, comments within it counted. EBNF `comment`.
-fn comment_end(input: &str) -> Option<usize> {
+pub(super) fn comment_end(input: &str) -> Option<usize> {
     let (mut depth, mut at) = (0_usize, 0);
     loop {
         match input.as_bytes().get(at..at + 2)? {

@@ -5,11 +5,15 @@
 pub mod ast;
 mod brackets;
 mod entries;
+mod format;
 mod lexer;
 mod literal;
 mod parser;
 #[cfg(test)]
 mod tests;
+mod trivia;
+
+pub use self::format::format;
 
 use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
@@ -34,7 +38,7 @@ pub fn parse_expression(source: SourceId, text: &str) -> (Option<ast::Expr>, Vec
     (Some(value), parser.finish())
 }
 
-/// Parses `path=value`, as in `--set model.depth=12`: names with points between them, `=`, a value.
+/// Parses `path=value`, as in `--set model.depth=12`: names with points between them, `=`, a value. EBNF `override`.
 ///
 /// # Errors
 /// `bad-override` where there is no `=` or a name of the path is none, and what there is to say about the value.

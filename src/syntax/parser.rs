@@ -158,7 +158,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// A whole file.
+    /// A whole file. EBNF `document`.
     pub(super) fn document(&mut self) -> Document {
         while self.is(0, '#') {
             self.attribute();
@@ -247,7 +247,7 @@ impl<'t> Parser<'t> {
         self.report(diagnostic.here("not expected here").help(help));
     }
 
-    /// `let name = value;`
+    /// `let name = value;` EBNF `let`.
     fn definition(&mut self) -> Option<Let> {
         let start = self.span();
         self.bump();
@@ -326,7 +326,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// A value.
+    /// A value. EBNF `value`.
     pub(super) fn expression(&mut self) -> Expr {
         self.chain(Self::product, |c| match c {
             '+' => Some(Operator::Add),
@@ -335,6 +335,7 @@ impl<'t> Parser<'t> {
         })
     }
 
+    /// Factors. EBNF `product`.
     fn product(&mut self) -> Expr {
         self.chain(Self::signed, |c| match c {
             '*' => Some(Operator::Multiply),
@@ -356,6 +357,7 @@ impl<'t> Parser<'t> {
         }
     }
 
+    /// A value with its signs. EBNF `signed`.
     fn signed(&mut self) -> Expr {
         let mut minuses = Vec::new();
         while let Kind::Punct(c @ ('-' | '+')) = *self.kind() {
@@ -370,6 +372,7 @@ impl<'t> Parser<'t> {
         value
     }
 
+    /// A value without signs. EBNF `primary`.
     fn primary(&mut self) -> Expr {
         self.height = 1;
         let span = self.span();
@@ -389,6 +392,7 @@ impl<'t> Parser<'t> {
         Expr { kind, span }
     }
 
+    /// Whether a word is a truth value here. EBNF `bool`.
     fn is_literal(&self, word: &str) -> bool {
         matches!(word, "true" | "false") && !self.is(1, '(')
     }
@@ -401,7 +405,7 @@ impl<'t> Parser<'t> {
         Expr { kind: ExprKind::Number(Number { value, unit }), span }
     }
 
-    /// The unit after a number: letters that touch it, or letters on its line that are no field or value of their own.
+    /// The unit after a number: letters that touch it, or letters on its line that are no field or value of their own. EBNF `unit`, `share`, `time`, `size`, `work`, `count`.
     fn unit(&mut self, number: Span) -> Option<Ident> {
         let span = self.span();
         if self.eat('%') {
