@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing here touches files, the clock or the environment; the world comes in as [`Inputs`].
 
+use std::collections::BTreeMap;
+
 use crate::check::{self, Costed, Feasible};
 use crate::device::{self, Device};
 use crate::diag::{Code, Diagnostic};
@@ -37,6 +39,8 @@ pub struct Resolved {
     pub value: Value,
     /// The `let` names of the recipe, with their values.
     pub names: Vec<(String, Value)>,
+    /// The places of values that come from an overridden name, with the place of the override.
+    pub derived: BTreeMap<Span, Span>,
     /// Where its fields stand.
     pub places: Places,
 }
@@ -127,12 +131,12 @@ fn resolve(
         let (document, errors) = syntax::parse(id, &text);
         document.map(|document| (document, errors)).ok_or_else(|| format!("`{path}` is too long"))
     };
-    let Evaluated { value, names, diagnostics: found } = eval::evaluate(&document, &overrides, &mut load);
+    let Evaluated { value, names, derived, diagnostics: found } = eval::evaluate(&document, &overrides, &mut load);
     diagnostics.extend(found);
     let resolution = crate::recipe::resolve(&value, names.iter().map(|(name, _)| name.clone()).collect());
     diagnostics.extend(resolution.diagnostics);
     let recipe = resolution.recipe.filter(|_| !any_error(diagnostics));
-    Some((Resolved { value, names, places: resolution.places }, recipe))
+    Some((Resolved { value, names, derived, places: resolution.places }, recipe))
 }
 
 fn any_error(diagnostics: &[Diagnostic]) -> bool {

@@ -52,6 +52,12 @@ pub struct Check {
     /// Which recipe.
     #[command(flatten)]
     pub choice: Choice,
+    /// Prints the recipe in full instead: every field, with where its value comes from
+    #[arg(long)]
+    pub resolved: bool,
+    /// Changes the recipe, and what it imports, where the mend of a mistake is certain; comments stay
+    #[arg(long)]
+    pub fix: bool,
     /// How to print the verdict
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

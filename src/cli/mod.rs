@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod devices;
+mod fix;
 mod fmt;
 mod init;
 mod plan;

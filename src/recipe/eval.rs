@@ -36,6 +36,8 @@ pub struct Evaluated {
     pub value: Value,
     /// The `let` names that it defines, in order, with their values.
     pub names: Vec<(String, Value)>,
+    /// The values in which a name stands that an override replaces, by their places, with the place of the override.
+    pub derived: BTreeMap<Span, Span>,
     /// Errors and warnings.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -77,6 +79,8 @@ struct Binding {
     used: bool,
     size: usize,
     height: usize,
+    /// The override that it comes from, itself or by the names that it uses.
+    derived: Option<Span>,
 }
 
 struct Evaluator<'l> {
@@ -89,13 +93,27 @@ struct Evaluator<'l> {
     depth: usize,
     values: usize,
     imports: usize,
+    /// The override that the value being evaluated comes from, as far as it is seen.
+    derived: Option<Span>,
+    all_derived: BTreeMap<Span, Span>,
 }
 
 impl<'l> Evaluator<'l> {
     fn new(load: Option<&'l mut Load<'l>>, source: SourceId, overrides: &'l [ast::Override]) -> Self {
         let scope = Scope::default();
         let overrides = Overrides::new(overrides);
-        Self { load, overrides, diagnostics: Vec::new(), scope, files: vec![source], depth: 0, values: 0, imports: 0 }
+        Self {
+            load,
+            overrides,
+            diagnostics: Vec::new(),
+            scope,
+            files: vec![source],
+            depth: 0,
+            values: 0,
+            imports: 0,
+            derived: None,
+            all_derived: BTreeMap::new(),
+        }
     }
 
     /// The file that is evaluated itself, not imported: the only one whose fields overrides replace.
@@ -118,7 +136,8 @@ impl<'l> Evaluator<'l> {
         self.diagnostics.extend(unclaimed);
         let defined = document.lets.iter().filter_map(|d| Some((&d.name.text, inner.bindings.get(&d.name.text)?)));
         let names = defined.map(|(name, binding)| (name.clone(), binding.value.clone())).collect();
-        Evaluated { value, names, diagnostics: self.finish() }
+        let derived = std::mem::take(&mut self.all_derived);
+        Evaluated { value, names, derived, diagnostics: self.finish() }
     }
 
     /// What was found; a file that is imported twice is reported once.
@@ -158,13 +177,17 @@ impl<'l> Evaluator<'l> {
 
     fn define(&mut self, definition: &ast::Let) {
         let name = &definition.name;
+        let outer = self.derived.take();
         let value = match self.overrides.of_let(&name.text, self.files.len() == 1) {
             Some(instead) => {
                 self.mark_used(&definition.value);
-                self.value(instead)
+                let value = self.value(instead);
+                self.derived = Some(instead.span);
+                value
             }
             None => self.value(&definition.value),
         };
+        let derived = std::mem::replace(&mut self.derived, outer);
         if let Some(first) = self.scope.bindings.get(&name.text) {
             let diagnostic = Diagnostic::error(Code::DuplicateLet, name.span, format!("`{}` is defined twice", name.text))
                 .here("defined again")
@@ -174,7 +197,7 @@ impl<'l> Evaluator<'l> {
             return;
         }
         let (size, height) = measure(&value);
-        self.scope.bindings.insert(name.text.clone(), Binding { value, span: name.span, used: false, size, height });
+        self.scope.bindings.insert(name.text.clone(), Binding { value, span: name.span, used: false, size, height, derived });
     }
 
     /// Counts the names in what an override replaces as used: to replace a value is no reason to call them idle.
@@ -269,6 +292,7 @@ impl<'l> Evaluator<'l> {
     fn lookup(&mut self, name: &Ident) -> Option<ValueKind> {
         if let Some(binding) = self.scope.bindings.get_mut(&name.text) {
             binding.used = true;
+            self.derived = self.derived.or(binding.derived);
             let (kind, size, height) = (binding.value.kind.clone(), binding.size, binding.height);
             return Some(self.limit(name.span, size, height).map_or(kind, |limit| self.report(limit)));
         }
@@ -360,7 +384,11 @@ impl<'l> Evaluator<'l> {
             return Value { kind: ValueKind::Poisoned, span: field.value.span };
         }
         self.overrides.push(&field.name.text);
+        let outer = self.derived.take();
         let value = self.value(&field.value);
+        if let Some(place) = std::mem::replace(&mut self.derived, outer) {
+            self.all_derived.insert(value.span, place);
+        }
         self.overrides.pop();
         value
     }
