@@ -94,7 +94,7 @@ fn holds(example: &Example, code: Code) -> Result<(), String> {
 
 #[test]
 fn every_code_has_its_page_and_every_page_its_code() {
-    let slugs: BTreeSet<String> = Code::ALL.iter().map(|code| code.to_string()).collect();
+    let slugs: BTreeSet<String> = Code::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(stems("grammar/errors", "md"), slugs);
     for code in Code::ALL {
         let mut parts = code.page().splitn(3, "\n\n");

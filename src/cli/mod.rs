@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod devices;
+mod explain;
 mod init;
 mod plan;
 mod render;
@@ -89,6 +90,7 @@ fn dispatch(arguments: Arguments, host: Host) -> Exit {
         }
         Verb::Init(options) => init::init(&options),
         Verb::Devices(options) => devices::devices(&options),
+        Verb::Explain(options) => explain::explain(&options),
         Verb::Schedule(options) => schedule::schedule(&options),
     }
 }

@@ -137,6 +137,11 @@ const UNITS: [Unit; 25] = [
     unit("Gi", Dimension::Plain, 1 << 30),
 ];
 
+/// Every unit with what it measures and how many base units it is, as `times / over`, in the order of the grammar.
+pub(super) fn units() -> impl Iterator<Item = (&'static str, Dimension, i128, i128)> {
+    UNITS.iter().map(|unit| (unit.name, unit.dimension, unit.times, unit.over))
+}
+
 /// Words that people write for a unit, and the unit.
 const SYNONYMS: [(&[&str], &str); 9] = [
     (&["sec", "secs", "second", "seconds"], "s"),
