@@ -191,6 +191,11 @@ const UNITS: [Unit; 25] = [
     unit("Gi", Dimension::Plain, 1 << 30),
 ];
 
+/// The name of every unit, what it measures and how many base units it is.
+pub fn units() -> impl Iterator<Item = (&'static str, Dimension, f64)> {
+    UNITS.iter().map(|unit| (unit.name, unit.dimension, unit.times as f64 / unit.over as f64))
+}
+
 /// Words that people write for a unit, and the unit.
 const SYNONYMS: [(&[&str], &str); 9] = [
     (&["sec", "secs", "second", "seconds"], "s"),
