@@ -6,6 +6,7 @@ mod devices;
 mod fix;
 mod fmt;
 mod init;
+mod lsp;
 mod plan;
 mod render;
 #[cfg(feature = "exec")]
@@ -93,6 +94,7 @@ fn dispatch(arguments: Arguments, host: Host) -> Exit {
         Verb::Init(options) => init::init(&options),
         Verb::Devices(options) => devices::devices(&options),
         Verb::Schedule(options) => schedule::schedule(&options),
+        Verb::Lsp(options) => lsp::lsp(&options),
     }
 }
 
