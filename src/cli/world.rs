@@ -93,11 +93,7 @@ pub fn is_plan(text: &str) -> bool {
     text.trim_start().starts_with("Plan(")
 }
 
-<<<<<<< HEAD
 /// The text of a file.
-=======
-/// A file as text.
->>>>>>> d2a90b6 (cramplan lsp: the language server, on stdin and stdout)
 ///
 /// # Errors
 /// Where it cannot be read or is not UTF-8.

@@ -71,7 +71,9 @@ impl Cursor {
         let start = (last.span.start as usize).min(offset);
         let blank = start == offset + more;
         let place = walk.place(start, blank, &marked);
-        walk.cursor(place, start..offset + more)
+        // Just before a word one begins another; a unit goes on.
+        let goes_on = start < offset || place == Place::Unit;
+        walk.cursor(place, start..if goes_on { offset + more } else { offset })
     }
 
     /// The innermost open bracket.

@@ -149,6 +149,7 @@ fn a_field_comes_with_what_its_value_needs() {
     assert_eq!(taken("Recipe(data: Corpus(‸))", "sources"), "Recipe(data: Corpus(sources: [<>]))");
     assert_eq!(taken("Recipe(budget: Budget(‸))", "time"), "Recipe(budget: Budget(time: <24h>))");
     assert_eq!(taken("Recipe(wid‸th: 768)", "name"), "Recipe(name: 768)");
+    assert_eq!(taken("Recipe(‸name: 1)", "seed"), "Recipe(seed: <0>name: 1)");
     assert_eq!(taken("Recipe(na‸me : \"x\")", "budget"), "Recipe(budget : \"x\")");
 }
 

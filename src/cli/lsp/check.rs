@@ -29,7 +29,6 @@ pub fn check(desk: &mut Desk, name: &str, machine: &Device, asked: Option<&Strin
     document.costs = costs.map(|costs| (costs, false)).or(before.map(|(costs, _)| (costs, true)));
     document.findings = findings;
     document.imports = imports.into_inner();
-    document.checked = true;
 }
 
 /// An imported file, relative to its importer: from the editor, else from disk.

@@ -63,6 +63,14 @@ impl Desk {
         self.documents.iter().filter(|(_, document)| !document.checked).map(|(name, _)| name.clone()).collect()
     }
 
+    /// Forgets what was found in a text, which is about to be checked, and gives the names of the files that it was about. Should the
+    /// check have a bug, it is not tried again before the text changes.
+    pub fn forget(&mut self, name: &str) -> Vec<String> {
+        let Some(document) = self.documents.get_mut(name) else { return Vec::new() };
+        document.checked = true;
+        std::mem::take(&mut document.findings).into_keys().collect()
+    }
+
     /// Opens a text, or replaces it.
     pub fn open(&mut self, name: String, uri: Uri, text: String, version: i32) {
         let (costs, findings, imports) = (None, BTreeMap::new(), BTreeSet::new());

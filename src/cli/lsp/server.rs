@@ -2,6 +2,7 @@
 //!
 //! Invariant: every request gets exactly one answer, also where answering it panics.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
@@ -16,14 +17,14 @@ use lsp_types::request::{
 };
 use lsp_types::{
     ClientCapabilities, DidChangeWatchedFilesRegistrationOptions, FileSystemWatcher, GlobPattern, InitializeParams,
-    InitializeResult, PublishDiagnosticsParams, Registration, RegistrationParams, ServerInfo,
+    InitializeResult, PublishDiagnosticsParams, Registration, RegistrationParams, ServerInfo, Uri,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::client::Client;
-use super::desk::{Desk, Document};
+use super::desk::Desk;
 use super::uri::name_of;
 use super::{answer, check};
 use crate::cli::{Exit, say};
@@ -49,6 +50,8 @@ pub struct Server {
     client: Client,
     phase: Phase,
     desk: Desk,
+    /// Files of which there is something new to say, with what the client called them where they were closed.
+    unsaid: BTreeMap<String, Option<Uri>>,
 }
 
 impl Server {
@@ -59,7 +62,7 @@ impl Server {
             devices.push(machine.name.clone());
         }
         let client = Client::of(&ClientCapabilities::default());
-        Self { connection, machine, asked, devices, client, phase: Phase::New, desk: Desk::default() }
+        Self { connection, machine, asked, devices, client, phase: Phase::New, desk: Desk::default(), unsaid: BTreeMap::new() }
     }
 
     /// Takes messages until the client leaves. Texts are checked when no message waits, so that of many changes only the last is.
@@ -214,37 +217,38 @@ impl Server {
     fn closed(&mut self, params: &lsp_types::DidCloseTextDocumentParams) {
         let name = name_of(&params.text_document.uri);
         let Some(document) = self.desk.close(&name) else { return };
-        self.publish(&name, Some(&document));
-        document.findings.keys().filter(|other| **other != name).for_each(|other| self.publish(other, None));
+        self.unsaid.extend(document.findings.into_keys().map(|other| (other, None)));
+        self.unsaid.insert(name, Some(document.uri));
     }
 
     fn files_changed(&mut self, params: &lsp_types::DidChangeWatchedFilesParams) {
         params.changes.iter().for_each(|change| self.desk.touch(&name_of(&change.uri)));
     }
 
-    /// Checks what must be checked, and says what was found.
+    /// Checks what must be checked, and then says what was found: before that, what importers found may be out of date.
     fn settle(&mut self) {
+        let mut about = std::mem::take(&mut self.unsaid);
         for name in self.desk.unchecked() {
-            let before = self.desk.get_mut(&name).map(|document| std::mem::take(&mut document.findings)).unwrap_or_default();
-            if let Some(document) = self.desk.get_mut(&name) {
-                // Should the check have a bug, it is not tried again before the text changes.
-                document.checked = true;
+            let mut files = self.desk.forget(&name);
+            self.guarded("checking", |server| {
+                check::check(&mut server.desk, &name, &server.machine, server.asked.as_ref(), server.client.units);
+            });
+            files.extend(self.desk.get(&name).into_iter().flat_map(|document| document.findings.keys().cloned()));
+            files.push(name);
+            for file in files {
+                about.entry(file).or_default();
             }
-            check::check(&mut self.desk, &name, &self.machine, self.asked.as_ref(), self.client.units);
-            let after = self.desk.get(&name).map(|document| document.findings.keys().cloned().collect()).unwrap_or_default();
-            let mut about: Vec<String> = [vec![name.clone()], before.into_keys().collect(), after].concat();
-            about.sort_unstable();
-            about.dedup();
-            for name in &about {
-                self.publish(name, None);
-            }
+        }
+        for (name, closed) in about {
+            self.publish(&name, closed);
         }
     }
 
-    /// Says all that is known to be wrong in a file, found in it or by way of what imports it. `closed` is the file where it was just
-    /// closed, and so goes by the URI it had.
-    fn publish(&self, name: &str, closed: Option<&Document>) {
-        let Some(uri) = closed.map(|document| document.uri.clone()).or_else(|| self.desk.uri_of(name)) else { return };
+    /// Says all that is known to be wrong in a file, found in it or by way of what imports it. `closed` is what the client called it
+    /// where it was just closed.
+    fn publish(&self, name: &str, closed: Option<Uri>) {
+        let open = self.desk.get(name).map(|document| document.uri.clone());
+        let Some(uri) = open.or(closed).or_else(|| self.desk.uri_of(name)) else { return };
         let mut diagnostics: Vec<lsp_types::Diagnostic> = Vec::new();
         for finding in self.desk.iter().filter_map(|document| document.findings.get(name)).flatten() {
             let mut diagnostic = finding.diagnostic.clone();
@@ -271,4 +275,24 @@ fn json(result: impl Serialize) -> Result<Value, ResponseError> {
 
 fn failure(code: ErrorCode, message: impl Into<String>) -> ResponseError {
     ResponseError { code: code as i32, message: message.into(), data: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_is_said_and_ends_nothing() {
+        let (server, _client) = Connection::memory();
+        let mut server = Server::new(server, device::find("a10").unwrap(), None);
+        assert_eq!(server.guarded("a test", |_| -> u8 { panic!("on purpose") }), None);
+        assert_eq!(server.guarded("a test", |_| 1), Some(1));
+    }
+
+    #[test]
+    fn every_device_that_can_be_planned_for_is_offered_once() {
+        let (server, _client) = Connection::memory();
+        let server = Server::new(server, device::find("a10").unwrap(), None);
+        assert_eq!(server.devices.len(), device::catalog().len());
+    }
 }
