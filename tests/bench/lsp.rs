@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     editor.open(&file, &text);
     editor.diagnostics(&file, Some(1));
     // Every text is another model, so that nothing can be remembered.
-    let whole = |i: u32| (text.replace("depth: 16", &format!("depth: {}", 10 + i % 50)), "width: width");
+    let whole = |i: u32| (text.replace("4 * width", &format!("{}", 3000 + 2 * i)), "width: width");
     let broken = |i: u32| (text.replace("depth: 16", &format!("depth: {}", "9".repeat(i as usize % 9 + 9))), "width: width");
     let half = |i: u32| (text.replace("depth: 16,", &format!("depth: {i},\n        nor")), "\n        heads");
     let hover = measure(&mut editor, &file, "textDocument/hover", whole, |answer| says(answer, "GiB peak of 48.00 GiB"));
