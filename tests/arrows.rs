@@ -27,8 +27,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "editor", "pipeline", "plan", "check", "budget", "step", "device", "recipe", "syntax", "diag", "source", "data", "ledger",
-            "exec", "units",
+            "editor", "pipeline", "plan", "check", "budget", "step", "device", "recipe", "syntax", "diag", "source", "data",
+            "ledger", "exec", "units",
         ],
     ),
 ];

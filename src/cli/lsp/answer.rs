@@ -12,16 +12,9 @@ use super::desk::Desk;
 use super::place::Lines;
 
 use super::uri::{name_of_path, uri_of};
-use crate::diag::Diagnostic;
 use crate::editor::{self, Completion, CompletionKind, Offers, Piece, Target};
-
-/// The formatter of recipes: a text to its one style, or why it has none.
-///
-/// CONNECT HERE: this is `None` until there is `syntax::format`; then it is `Some(|text| syntax::format(SourceId(0), text))`, the
-/// server says that it formats, and `cli` may use `syntax` in `tests/arrows.rs`.
-pub const FORMATTER: Option<Formatter> = None;
-
-type Formatter = fn(&str) -> Result<String, Vec<Diagnostic>>;
+use crate::source::SourceId;
+use crate::syntax;
 
 /// How many files an import is offered.
 const MOST_FILES: usize = 500;
@@ -136,7 +129,7 @@ pub fn definition(desk: &Desk, name: &str, at: Position, client: Client) -> Opti
 /// The changes that give a text its one style; none where it has errors, which are shown anyway.
 pub fn format(desk: &Desk, name: &str, client: Client) -> Option<Vec<TextEdit>> {
     let document = desk.recipe(name)?;
-    let new_text = FORMATTER?(&document.text).ok()?;
+    let new_text = syntax::format(SourceId(0), &document.text).ok()?;
     if new_text == document.text {
         return Some(Vec::new());
     }

@@ -6,7 +6,6 @@ use lsp_types::{
     TextDocumentSyncKind,
 };
 
-use super::answer;
 use super::place::Units;
 
 /// What the client can do.
@@ -54,7 +53,7 @@ impl Client {
             completion_provider: Some(CompletionOptions { trigger_characters: Some(triggers), ..CompletionOptions::default() }),
             hover_provider: Some(HoverProviderCapability::Simple(true)),
             definition_provider: Some(OneOf::Left(true)),
-            document_formatting_provider: answer::FORMATTER.map(|_| OneOf::Left(true)),
+            document_formatting_provider: Some(OneOf::Left(true)),
             code_action_provider: Some(CodeActionProviderCapability::Options(fixes)),
             ..ServerCapabilities::default()
         }

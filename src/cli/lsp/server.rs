@@ -146,7 +146,7 @@ impl Server {
                 let at = params_of::<lsp_types::GotoDefinitionParams>(params)?.text_document_position_params;
                 json(answer::definition(&self.desk, &name_of(&at.text_document.uri), at.position, self.client))
             }
-            Formatting::METHOD if answer::FORMATTER.is_some() => {
+            Formatting::METHOD => {
                 let asked = params_of::<lsp_types::DocumentFormattingParams>(params)?;
                 json(answer::format(&self.desk, &name_of(&asked.text_document.uri), self.client))
             }
