@@ -144,7 +144,7 @@ fn fields_and_variants_are_completed_also_in_half_written_text() {
     assert_eq!(labels(&offered), ["depth", "norm", "init", "..import(\"\")"]);
     let depth = &offered[0];
     assert_eq!((&depth["textEdit"]["newText"], &depth["insertTextFormat"]), (&json!("depth: ${1:}"), &json!(2)));
-    assert!(depth["detail"].as_str().unwrap().contains("1 ≤ depth ≤ 1024") && depth["documentation"] == "Number of blocks L.");
+    assert!(depth["detail"].as_str().unwrap().contains("1 ≤ `depth` ≤ 1024") && depth["documentation"] == "Number of blocks L.");
 
     let half = "Recipe(\n    name: \"x\n    lr: Tr‸";
     editor.change(&file, 2, &half.replace('‸', ""));
@@ -189,9 +189,15 @@ fn a_hover_tells_what_a_field_is_and_what_the_recipe_costs_now() {
     let file = uri(directory.path(), "crammed-bert.ron");
     editor.open(&file, &text);
     let said = hover(&mut editor, &file, &text, "width: width");
-    for part in
-        ["`model.width`", "Hidden width D.", "2 ≤ width ≤ 65536", "is 768", "GiB peak of 48.00 GiB", "a micro-step", "rtx-a6000"]
-    {
+    for part in [
+        "`model.width`",
+        "Hidden width D.",
+        "2 ≤ `width` ≤ 65536",
+        "is `768`",
+        "GiB peak of 48.00 GiB",
+        "a micro-step",
+        "rtx-a6000",
+    ] {
         assert!(said.contains(part), "{part} in {said}");
     }
     let smaller = text.replace("depth: 16", "depth: 4");
@@ -253,22 +259,23 @@ fn a_mistake_in_an_imported_file_is_shown_there_and_follows_the_editor_before_th
 }
 
 #[test]
-fn a_part_of_a_recipe_is_checked_where_it_is_imported_and_shows_the_costs_of_the_whole() {
-    let part = "Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(intermediate: 64))";
-    let whole = SMALL.replace(
-        "Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(intermediate: 64))",
-        "Encoder(..import(\"part.ron\"))",
-    );
+fn a_part_of_a_recipe_is_checked_for_what_it_says_and_shows_the_costs_of_the_whole() {
+    const PART: &str = "Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(intermediate: 64))";
+    let whole = SMALL.replace(PART, "Encoder(..import(\"part.ron\"))");
     let (directory, mut editor) = session(&[]);
     let (file, other) = (uri(directory.path(), "r.ron"), uri(directory.path(), "part.ron"));
-    editor.open(&other, part);
+    editor.open(&other, "Encoder(width: 32)");
     assert_eq!(editor.diagnostics(&other, Some(1)), Vec::<Value>::new());
+    editor.change(&other, 2, "Encoder(widht: 32, depth: 0)");
+    assert_eq!(codes(&editor.diagnostics(&other, Some(2))), ["unknown-field", "out-of-range"]);
+    editor.change(&other, 3, PART);
     editor.open(&file, &whole);
     assert_eq!(editor.diagnostics(&file, Some(1)), Vec::<Value>::new());
-    let said = hover(&mut editor, &other, part, "depth");
+    assert_eq!(editor.diagnostics(&other, Some(3)), Vec::<Value>::new());
+    let said = hover(&mut editor, &other, PART, "depth");
     assert!(said.contains("`Encoder.depth`") && said.contains(" peak of "), "{said}");
-    editor.change(&other, 2, &part.replace("depth: 2", "depth: 0"));
-    editor.next(|m| m["params"]["uri"] == other.as_str() && m["params"]["diagnostics"][0]["code"] == "out-of-range");
+    editor.change(&other, 4, &PART.replace("heads: 4", "heads: 5"));
+    assert_eq!(codes(&editor.diagnostics(&other, Some(4))), ["heads-divide-width"]);
 }
 
 #[test]
@@ -285,6 +292,43 @@ fn of_many_changes_at_once_the_last_is_checked() {
     let checks = editor.unread.iter().filter(|m| m["method"] == "textDocument/publishDiagnostics").count();
     println!("200 changes, {checks} checks before the last");
     assert!(checks < 199);
+}
+
+#[test]
+fn a_text_is_formatted_unless_it_has_errors() {
+    let (directory, mut editor) = session(&[]);
+    let file = uri(directory.path(), "r.ron");
+    let asked = json!({"textDocument": {"uri": file}, "options": {"tabSize": 4, "insertSpaces": true}});
+    editor.open(&file, "// ä\nRecipe(name:\"x\",  seed : 3,)");
+    let edits = editor.ask("textDocument/formatting", &asked);
+    assert_eq!(edits[0]["range"], json!({"start": {"line": 0, "character": 0}, "end": {"line": 1, "character": 28}}));
+    let formatted = edits[0]["newText"].as_str().unwrap().to_owned();
+    assert!(formatted.starts_with("// ä\nRecipe(") && formatted.contains("seed: 3"), "{formatted}");
+    editor.change(&file, 2, &formatted);
+    assert_eq!(editor.ask("textDocument/formatting", &asked), json!([]));
+    editor.change(&file, 3, "Recipe(name:\"x\"");
+    assert_eq!(editor.ask("textDocument/formatting", &asked), Value::Null);
+}
+
+#[test]
+fn a_mistake_comes_with_the_change_that_mends_it() {
+    let (directory, mut editor) = session(&[]);
+    let file = uri(directory.path(), "r.ron");
+    let broken = SMALL.replace("width: 32", "widht: 32");
+    editor.open(&file, &broken);
+    let at = place(&file, &broken, "widht")["position"].clone();
+    let mut asked = json!({"textDocument": {"uri": file}, "range": {"start": at, "end": at}, "context": {"diagnostics": []}});
+    let actions = editor.ask("textDocument/codeAction", &asked);
+    let action = &actions[0];
+    assert_eq!((&action["kind"], &action["diagnostics"][0]["code"]), (&json!("quickfix"), &json!("unknown-field")));
+    let edit = action["edit"]["changes"][&file][0].clone();
+    assert_eq!((&edit["newText"], &edit["range"]["start"]), (&json!("width"), &at));
+    editor.note("textDocument/didChange", &json!({"textDocument": {"uri": file, "version": 2}, "contentChanges": [{"range": edit["range"], "text": edit["newText"]}]}));
+    assert_eq!(editor.ask("textDocument/codeAction", &asked), json!([]));
+    assert_eq!(editor.diagnostics(&file, Some(2)), Vec::<Value>::new());
+    editor.change(&file, 3, &broken);
+    asked["context"]["only"] = json!(["source.organizeImports"]);
+    assert_eq!(editor.ask("textDocument/codeAction", &asked), json!([]));
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn record_named(name: &str, wanted: Option<TypeInfo>, first: Option<&str>) -> Op
 }
 
 /// Of several structs that could be meant, the one that has the field that stands first; else the only one.
-fn choose(among: &[&'static RecordInfo], first: Option<&str>) -> Option<&'static RecordInfo> {
+pub(super) fn choose(among: &[&'static RecordInfo], first: Option<&str>) -> Option<&'static RecordInfo> {
     let has = |record: &RecordInfo| first.is_some_and(|name| record.fields.iter().any(|field| field.name == name));
     match among {
         [only] => Some(only),
@@ -134,16 +134,7 @@ pub(super) fn records() -> Vec<&'static RecordInfo> {
     let mut found = Vec::new();
     let mut open = vec![Recipe::info()];
     while let Some(ty) = open.pop() {
-        let more: Vec<&'static RecordInfo> = match ty {
-            TypeInfo::Record(record) => vec![record],
-            TypeInfo::Choice(choice) => choice.variants.iter().collect(),
-            TypeInfo::List(item) => {
-                open.push(item());
-                continue;
-            }
-            _ => continue,
-        };
-        for record in more {
+        for record in ty.records() {
             // A struct that two fields hold is met twice.
             if found.iter().all(|known: &&RecordInfo| !std::ptr::eq(*known, record)) {
                 found.push(record);

@@ -9,7 +9,7 @@ use crate::recipe::decode::Decode as _;
 use crate::recipe::eval::evaluate_alone;
 use crate::recipe::schema::{FieldInfo, RecordInfo, TypeInfo};
 use crate::recipe::settings::Recipe;
-use crate::recipe::value::{ValueKind, units};
+use crate::recipe::value::units;
 use crate::source::SourceId;
 use crate::syntax::ast::{Document, Expr, ExprKind};
 use crate::syntax::{self, Kind, Token};
@@ -134,7 +134,7 @@ impl Reader<'_> {
         if says_itself {
             return None;
         }
-        value_of(&Document { value: expr, ..document }).map(|value| format!("is {value}"))
+        value_of(&Document { value: expr, ..document }).map(|value| format!("is `{value}`"))
     }
 
     fn document(&self) -> Option<Document> {
@@ -143,14 +143,14 @@ impl Reader<'_> {
 
     /// A `let` name: its definition and what that comes to.
     fn definition(&self, name: &str) -> Option<Vec<String>> {
-        let Document { mut lets, .. } = self.document()?;
+        let Document { mut lets, broken, .. } = self.document()?;
         let at = lets.iter().position(|definition| definition.name.text == name)?;
         let definition = lets.get(at)?.clone();
         lets.truncate(at);
         let written = self.text.get(definition.span.start as usize..definition.span.end as usize)?;
         let mut paragraphs = vec![format!("`{}`", brief(written))];
-        let value = value_of(&Document { lets, value: definition.value });
-        paragraphs.extend(value.filter(|value| !written.ends_with(value.trim_matches('`'))).map(|value| format!("is {value}")));
+        let value = value_of(&Document { lets, value: definition.value, broken });
+        paragraphs.extend(value.filter(|value| !written.ends_with(value.as_str())).map(|value| format!("is `{value}`")));
         Some(paragraphs)
     }
 }
@@ -172,11 +172,7 @@ fn unit(name: &str) -> Option<Vec<String>> {
 }
 
 fn value_of(document: &Document) -> Option<String> {
-    let (value, _) = evaluate_alone(document);
-    match &value.kind {
-        ValueKind::Poisoned => None,
-        kind => words::value(kind),
-    }
+    words::value(&evaluate_alone(document).0)
 }
 
 /// The value of the innermost field at a byte: what stands after its name, or alone in the parentheses of a variant.

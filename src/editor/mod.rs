@@ -17,7 +17,7 @@ mod tests;
 
 pub use complete::{Completion, CompletionKind, Offers, complete};
 pub use definition::{Target, definition};
-pub use fragment::without_recipe_wanted;
+pub use fragment::recipe_around;
 pub use hover::{Hover, hover};
 pub use insert::{Piece, plain};
 pub use words::Costs;

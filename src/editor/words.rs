@@ -2,9 +2,8 @@
 
 use crate::pipeline::Verdict;
 use crate::recipe::schema::{FieldInfo, RecordInfo, TypeInfo};
-use crate::recipe::value::{Dimension, Numeric, Quantity, ValueKind};
+use crate::recipe::value::{Dimension, Numeric, Quantity, Value, ValueKind, written};
 use crate::step::Walk;
-use crate::units::{Bytes, Flops, Ratio, Seconds};
 
 /// What a recipe costs, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,24 +37,30 @@ impl Costs {
     }
 }
 
-/// What a field wants, its range, and whether it must be given: `a whole number, 2 ≤ width ≤ 65536, required`.
+/// What a field wants, its range, and whether it must be given: `a whole number, 2 ≤ `width` ≤ 65536, required`.
 pub(super) fn wants(field: &FieldInfo) -> String {
     let ty = (field.ty)();
-    let range = field.range.map(|range| {
-        let unit = match ty {
-            TypeInfo::Duration => " in seconds",
-            TypeInfo::Size => " in bytes",
-            TypeInfo::Work => " in FLOP",
-            _ => "",
-        };
-        format!(", {}{unit}", range.to_string().replace("value", field.name))
-    });
+    let dimension = match ty {
+        TypeInfo::Share => Dimension::Percent,
+        TypeInfo::Duration => Dimension::Time,
+        TypeInfo::Size => Dimension::Size,
+        TypeInfo::Work => Dimension::Work,
+        _ => Dimension::Plain,
+    };
+    let range = field.range.map(|range| format!(", {}", range.shown(field.name, |x| bound(x, dimension))));
     let need = match field.default {
         Some(default) => format!("default `{default}`"),
         None if field.optional => "optional".to_owned(),
         None => "required".to_owned(),
     };
     format!("{ty}{}, {need}", range.unwrap_or_default())
+}
+
+/// A bound of a range as it is written in a recipe.
+fn bound(x: f64, dimension: Dimension) -> String {
+    let whole = x.fract() == 0.0 && x.abs() < 1e12;
+    let number = if whole { Numeric::Integer(x as i128) } else { Numeric::Float(x) };
+    written(&ValueKind::Number(Quantity { number, dimension }))
 }
 
 /// A line of documentation.
@@ -69,43 +74,13 @@ pub(super) fn fields(record: &RecordInfo) -> Option<String> {
     (!record.fields.is_empty()).then(|| record.fields.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
-/// A value as a reader would say it; `None` where it says no more than its text.
-pub(super) fn value(kind: &ValueKind) -> Option<String> {
-    match kind {
-        ValueKind::Number(quantity) => Some(quantity_in_words(quantity)),
-        ValueKind::Text(text) => Some(format!("`\"{text}\"`")),
-        ValueKind::Bool(flag) => Some(format!("`{flag}`")),
-        ValueKind::Name(name) => Some(format!("`{}`", name.text)),
-        ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. } => {
-            Some(format!("`{}(..)`", name.text))
-        }
-        ValueKind::List(items) => Some(format!("a list of {}", items.len())),
-        ValueKind::Struct { name: None, .. } | ValueKind::Tuple { name: None, .. } | ValueKind::Poisoned => None,
-    }
-}
+/// The longest value that is shown whole, in characters.
+const LONGEST: usize = 80;
 
-fn quantity_in_words(quantity: &Quantity) -> String {
-    let x = quantity.number.as_f64();
-    let positive = x >= 0.0;
-    match quantity.dimension {
-        Dimension::Percent => Ratio(x).to_string(),
-        Dimension::Time if positive => Seconds(x).to_string(),
-        Dimension::Size if positive => Bytes(x as u64).to_string(),
-        Dimension::Work if positive => Flops(x as u128).to_string(),
-        Dimension::Plain => number(quantity.number),
-        Dimension::Time => format!("{} s", number(quantity.number)),
-        Dimension::Size => format!("{} B", number(quantity.number)),
-        Dimension::Work => format!("{} FLOP", number(quantity.number)),
-    }
-}
-
-/// A number, with an exponent where it would be long.
-fn number(number: Numeric) -> String {
-    match number {
-        Numeric::Integer(n) => n.to_string(),
-        Numeric::Float(x) if x != 0.0 && !(1e-3..1e9).contains(&x.abs()) => format!("{x:e}"),
-        Numeric::Float(x) => x.to_string(),
-    }
+/// A value as it would be written in a recipe, where that is short.
+pub(super) fn value(value: &Value) -> Option<String> {
+    let text = written(&value.kind);
+    (!matches!(value.kind, ValueKind::Poisoned) && text.chars().count() <= LONGEST && !text.contains('`')).then_some(text)
 }
 
 /// What a unit is: `a duration: 1 h is 3600 s`.
@@ -116,6 +91,9 @@ pub(super) fn unit(name: &str, dimension: Dimension, one: f64) -> String {
         Dimension::Time => "s",
         Dimension::Size => "bytes",
         Dimension::Work => "floating-point operations",
+        Dimension::Rate => "a second",
+        Dimension::SizeRate => "bytes a second",
+        Dimension::WorkRate => "floating-point operations a second",
     };
     format!("{dimension}: 1 {name} is {one} {base}")
 }

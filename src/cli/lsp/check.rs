@@ -10,18 +10,27 @@ use super::report::{Finding, Translator};
 use super::uri::name_of_path;
 use crate::cli::world::read_text;
 use crate::device::Device;
-use crate::editor::{Costs, without_recipe_wanted};
+use crate::editor::{Costs, recipe_around};
 use crate::pipeline::{Compilation, Inputs, compile};
+
+/// The name of the recipe that is put around a part of one; that of no file.
+const AROUND: &str = "around";
 
 /// Checks the text of a name and writes down what came of it.
 pub fn check(desk: &mut Desk, name: &str, machine: &Device, asked: Option<&String>, units: Units) {
     let imports = RefCell::new(BTreeSet::new());
     let checked = desk.recipe(name).map(|document| {
-        let mut read = |path: &str, importer: &str| read_import(desk, path, importer, &imports);
-        let entry = (name.to_owned(), document.text.clone());
+        let mut read = |path: &str, importer: &str| match importer {
+            AROUND => Ok((name.to_owned(), document.text.clone())),
+            _ => read_import(desk, path, importer, &imports),
+        };
+        let entry = match recipe_around(&document.text) {
+            Some(around) => (AROUND.to_owned(), around),
+            None => (name.to_owned(), document.text.clone()),
+        };
         let inputs = Inputs { entry, read: &mut read, overrides: &[], machine: machine.clone(), asked: asked.cloned() };
         let compilation = compile(inputs);
-        (findings(desk, &document.text, &compilation, units), compilation.verdict.as_ref().map(Costs::of))
+        (findings(desk, &compilation, units), compilation.verdict.as_ref().map(Costs::of))
     });
     let (findings, costs) = checked.unwrap_or_default();
     let Some(document) = desk.get_mut(name) else { return };
@@ -43,12 +52,13 @@ fn read_import(desk: &Desk, path: &str, importer: &str, imports: &RefCell<BTreeS
     Ok((name, text))
 }
 
-fn findings(desk: &Desk, text: &str, compilation: &Compilation, units: Units) -> BTreeMap<String, Vec<Finding>> {
+fn findings(desk: &Desk, compilation: &Compilation, units: Units) -> BTreeMap<String, Vec<Finding>> {
     let uri_of = |name: &str| desk.uri_of(name);
     let translator = Translator::new(&compilation.sources, units, &uri_of);
     let mut found: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
-    for diagnostic in without_recipe_wanted(text, compilation.diagnostics.clone()) {
-        if let Some((name, finding)) = translator.finding(&diagnostic) {
+    for diagnostic in &compilation.diagnostics {
+        // What is wrong with the recipe around a part is that it holds nothing else.
+        if let Some((name, finding)) = translator.finding(diagnostic).filter(|(name, _)| name != AROUND) {
             found.entry(name).or_default().push(finding);
         }
     }
