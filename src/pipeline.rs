@@ -105,6 +105,10 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
             }
         }
     });
+    // What is unused beside an error may be what was meant there.
+    if any_error(&diagnostics) {
+        diagnostics.retain(|d| d.code != Code::UnusedLet);
+    }
     // As they stand in the texts, the recipe before what it imports.
     diagnostics.sort_by_key(Diagnostic::span);
     Compilation { sources, diagnostics, resolved, verdict }
@@ -154,7 +158,7 @@ fn parse_overrides(texts: &[String], sources: &mut Sources, diagnostics: &mut Ve
     texts.iter().filter_map(&mut parse).collect()
 }
 
-/// A device by name, and where it is named.
+/// A device by name, and where it is named: in a text of a recipe, or as it is on the command line.
 type Wish = Option<(String, Span)>;
 
 /// The device asked for on the command line, else the one that the recipe names, also where the recipe is not valid otherwise.
@@ -188,12 +192,13 @@ fn unknown_device(name: &str, span: Span) -> Diagnostic {
     let diagnostic =
         Diagnostic::error(Code::UnknownDevice, span, format!("there is no device `{name}` in the catalog")).here("unknown");
     match nearest(name, names.iter().copied()) {
-        Some(close) => diagnostic.help(format!("did you mean `{close}`? `cramplan devices` lists them all")).fix(
-            format!("write `\"{close}\"`"),
-            false,
-            span,
-            format!("\"{close}\""),
-        ),
+        Some(close) => {
+            // In a recipe the span has the quotes.
+            let quote = if span.len() > name.len() { "\"" } else { "" };
+            let new = format!("{quote}{close}{quote}");
+            let help = format!("did you mean `{close}`? `cramplan devices` lists them all");
+            diagnostic.help(help).fix(format!("write `{new}`"), false, span, new)
+        }
         None => diagnostic.help("`cramplan devices` lists the cards it knows"),
     }
 }

@@ -28,6 +28,8 @@ pub enum Verb {
     Init(Init),
     /// Lists the devices that recipes and `--for` can name
     Devices(Devices),
+    /// Explains a field or a choice of a recipe, or the code of a message; without a topic, lists them
+    Explain(Explain),
     /// Shows learning rate and batch over the budget
     Schedule(Schedule),
     /// Serves an editor: diagnostics, completion and costs as you type (the language server protocol, on stdin and stdout)
@@ -154,6 +156,22 @@ pub struct Init {
 #[derive(Debug, Args)]
 pub struct Devices {
     /// How to print the list
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A field such as `model.width`, a choice such as `Triangle`, or a code such as `unknown-field`
+    pub topic: Option<String>,
+    /// Prints the reference page of the language, Markdown
+    #[arg(long, conflicts_with_all = ["topic", "json_schema", "format"])]
+    pub reference: bool,
+    /// Prints the JSON Schema of a recipe without units, arithmetic, `let` and imports
+    #[arg(long, conflicts_with_all = ["topic", "format"])]
+    pub json_schema: bool,
+    /// How to print the explanation
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }

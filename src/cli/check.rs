@@ -40,10 +40,20 @@ fn as_text(compilation: &Compilation, options: &Check) {
         print(&verdict::text(verdict));
     }
     render::show(&compilation.diagnostics, &compilation.sources);
+    say_more(compilation, options.fix);
+}
+
+/// Where to read on, and what can be done about it by itself.
+fn say_more(compilation: &Compilation, mended: bool) {
+    let found = &compilation.diagnostics;
+    let Some(first) = found.iter().find(|d| d.is_error()).or(found.first()) else { return };
     let safe = compilation.diagnostics.iter().filter(|d| d.fixes.iter().any(|fix| fix.safe)).count();
-    if safe > 0 && !options.fix {
-        say(&format!("help: `cramplan check --fix` mends {safe} of these"));
+    let mut line = format!("help: `cramplan explain {}` tells more", first.code);
+    if safe > 0 && !mended {
+        let count = if safe == compilation.diagnostics.len() { "all".to_owned() } else { safe.to_string() };
+        let _ = write!(line, "; `cramplan check --fix` mends {count} of these");
     }
+    say(&line);
 }
 
 fn as_json(compilation: &Compilation, in_full: bool) -> Value {

@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod devices;
+mod explain;
 mod fix;
 mod fmt;
 mod init;
@@ -93,6 +94,7 @@ fn dispatch(arguments: Arguments, host: Host) -> Exit {
         Verb::Fmt(options) => fmt::fmt(&options),
         Verb::Init(options) => init::init(&options),
         Verb::Devices(options) => devices::devices(&options),
+        Verb::Explain(options) => explain::explain(&options),
         Verb::Schedule(options) => schedule::schedule(&options),
         Verb::Lsp(options) => lsp::lsp(&options),
     }

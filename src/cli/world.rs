@@ -45,6 +45,8 @@ impl Unreadable {
         }
         let help = if self.why.kind() == std::io::ErrorKind::NotFound && self.path == Path::new("recipe.ron") {
             "`cramplan init` writes a first recipe here; or name one: `cramplan check recipes/quickstart.ron`".to_owned()
+        } else if self.why.kind() == std::io::ErrorKind::InvalidData {
+            "a recipe is text in UTF-8; is this the right file?".to_owned()
         } else {
             "check the path".to_owned()
         };

@@ -123,8 +123,12 @@ impl Offer<'_> {
         };
         let in_number =
             self.source.get(self.cursor.word.clone()).is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-        let fitting = units().filter(|(_, dimension, _)| fits(*dimension) && !in_number);
-        fitting.map(|(name, dimension, one)| self.word(CompletionKind::Unit, name, words::unit(name, dimension, one))).collect()
+        let fitting = units().filter(|(_, dimension, ..)| fits(*dimension) && !in_number);
+        fitting
+            .map(|(name, dimension, times, over)| {
+                self.word(CompletionKind::Unit, name, words::unit(name, dimension, times, over))
+            })
+            .collect()
     }
 
     fn top(&self) -> Vec<Completion> {

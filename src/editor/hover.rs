@@ -167,8 +167,8 @@ fn is_recipe(record: &RecordInfo) -> bool {
 }
 
 fn unit(name: &str) -> Option<Vec<String>> {
-    let (name, dimension, one) = units().find(|(known, ..)| *known == name)?;
-    Some(vec![format!("`{name}`: {}", words::unit(name, dimension, one))])
+    let (name, dimension, times, over) = units().find(|(known, ..)| *known == name)?;
+    Some(vec![format!("`{name}`: {}", words::unit(name, dimension, times, over))])
 }
 
 fn value_of(document: &Document) -> Option<String> {

@@ -83,8 +83,9 @@ pub(super) fn value(value: &Value) -> Option<String> {
     (!matches!(value.kind, ValueKind::Poisoned) && text.chars().count() <= LONGEST && !text.contains('`')).then_some(text)
 }
 
-/// What a unit is: `a duration: 1 h is 3600 s`.
-pub(super) fn unit(name: &str, dimension: Dimension, one: f64) -> String {
+/// What a unit of `times / over` base units is: `a duration: 1 h is 3600 s`.
+pub(super) fn unit(name: &str, dimension: Dimension, times: i128, over: i128) -> String {
+    let one = times as f64 / over as f64;
     let base = match dimension {
         Dimension::Percent => return format!("{dimension}: 1 {name} is a hundredth of the whole"),
         Dimension::Plain => return format!("{dimension}: 1 {name} is {one}"),

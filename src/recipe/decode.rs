@@ -116,6 +116,8 @@ pub struct Decoder {
     lets: Vec<String>,
     path: Vec<&'static str>,
     inside_default: bool,
+    /// The default of the field that is being read, as recipe text.
+    default: Option<&'static str>,
     /// Fields that stand in a wrong struct, with the right one: that they are missing there is no second error.
     misplaced: BTreeSet<String>,
     /// Missing fields, by their path, with the place of their report.
@@ -175,7 +177,7 @@ impl Decoder {
         }
         match record_parts(value) {
             Some((name, given)) => {
-                let other = name.filter(|name| name.as_str() != info.name);
+                let other = name.filter(|name| name.as_str() != info.name && !name.is_empty());
                 if let Some(name) = &other {
                     self.report(unknown::record(info, name, head(value)));
                     self.fail();
@@ -196,6 +198,11 @@ impl Decoder {
             self.mismatch(value, &TypeInfo::Choice(info));
             return None;
         };
+        let name = if name.is_empty() { self.by_default(info) } else { name };
+        if name.is_empty() {
+            self.mismatch(value, &TypeInfo::Choice(info));
+            return None;
+        }
         if let Some(variant) = info.variants.iter().find(|v| v.name == name) {
             return self.open(value, variant, given);
         }
@@ -203,6 +210,13 @@ impl Decoder {
         self.report(diagnostic);
         self.fail();
         self.open(value, meant?, given)
+    }
+
+    /// What the field is where nothing says it: its default, or the only choice there is; else nothing.
+    fn by_default(&self, info: &ChoiceInfo) -> String {
+        let written = self.default.and_then(|text| text.split('(').next()).map(str::trim);
+        let only = if let [only] = info.variants { Some(only.name) } else { None };
+        written.or(only).unwrap_or_default().to_owned()
     }
 
     fn open(&mut self, value: &Value, info: &'static RecordInfo, given: Given) -> Option<Fields> {
@@ -253,6 +267,7 @@ impl Decoder {
             let path = self.here();
             self.places.map.insert(path, value.span);
         }
+        self.default = info.default;
         T::decode(value, self, info.range.as_ref())
     }
 

@@ -4,6 +4,7 @@
 
 pub mod decode;
 pub mod eval;
+pub mod explain;
 pub mod resolved;
 pub mod rules;
 pub mod schedule;

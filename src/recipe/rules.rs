@@ -187,7 +187,9 @@ fn due_within_budget(recipe: &Recipe, every: Interval, places: &Places, field: &
     let budget = &recipe.budget;
     let (interval, limit, limited) = match (every, budget.time, budget.steps) {
         (Interval::Time(every), Some(time), _) if every > time => (every.to_string(), time.to_string(), "budget.time"),
-        (Interval::Steps(every), _, Some(steps)) if every > steps => (every.to_string(), steps.to_string(), "budget.steps"),
+        (Interval::Steps(every), _, Some(steps)) if every > steps => {
+            (format!("{every} steps"), format!("{steps} steps"), "budget.steps")
+        }
         _ => return None,
     };
     // The default of ten minutes is nobody's mistake.

@@ -92,7 +92,7 @@ pub enum ValueKind {
     Name(Ident),
     /// `Name(field: value)`; also with nothing in the parentheses.
     Struct {
-        /// The name before the parentheses.
+        /// The name before the parentheses; an empty one stands for what the field is by default.
         name: Option<Ident>,
         /// The fields, with those of imports after those that were given. Where a name occurs twice the first counts; a field without
         /// a name is the struct's first.
@@ -121,9 +121,11 @@ impl ValueKind {
             Self::Text(_) => "a text".to_owned(),
             Self::Bool(_) => "a truth value".to_owned(),
             Self::Name(name) => format!("the name `{}`", name.text),
-            Self::Struct { name: Some(name), .. } | Self::Tuple { name: Some(name), .. } => format!("`{}(..)`", name.text),
-            Self::Struct { name: None, .. } => "a struct without a name".to_owned(),
-            Self::Tuple { name: None, items } => format!("{} values in parentheses", items.len()),
+            Self::Struct { name: Some(name), .. } | Self::Tuple { name: Some(name), .. } if !name.text.is_empty() => {
+                format!("`{}(..)`", name.text)
+            }
+            Self::Struct { .. } => "a struct without a name".to_owned(),
+            Self::Tuple { items, .. } => format!("{} values in parentheses", items.len()),
             Self::List(_) => "a list".to_owned(),
             Self::Poisoned => "nothing".to_owned(),
         }
@@ -191,9 +193,9 @@ const UNITS: [Unit; 25] = [
     unit("Gi", Dimension::Plain, 1 << 30),
 ];
 
-/// The name of every unit, what it measures and how many base units it is.
-pub fn units() -> impl Iterator<Item = (&'static str, Dimension, f64)> {
-    UNITS.iter().map(|unit| (unit.name, unit.dimension, unit.times as f64 / unit.over as f64))
+/// Every unit with what it measures and how many base units it is, as `times / over`, in the order of the grammar.
+pub fn units() -> impl Iterator<Item = (&'static str, Dimension, i128, i128)> {
+    UNITS.iter().map(|unit| (unit.name, unit.dimension, unit.times, unit.over))
 }
 
 /// Words that people write for a unit, and the unit.
@@ -208,6 +210,11 @@ const SYNONYMS: [(&[&str], &str); 9] = [
     (&["thousand"], "k"),
     (&["FLOPs", "FLOPS", "flops", "flop"], "FLOP"),
 ];
+
+/// The unit that a word means beyond doubt, such as `minutes`; letters that could be two things mean none.
+pub(super) fn unit_meant(word: &str) -> Option<&'static str> {
+    SYNONYMS.iter().find(|(words, _)| word.len() > 2 && words.contains(&word)).map(|(_, unit)| *unit)
+}
 
 /// Why there is no unit of a name: what could be meant.
 pub(super) fn unit_help(name: &str) -> String {
