@@ -32,6 +32,8 @@ pub enum Verb {
     Explain(Explain),
     /// Shows learning rate and batch over the budget
     Schedule(Schedule),
+    /// Serves an editor: diagnostics, completion and costs as you type (the language server protocol, on stdin and stdout)
+    Lsp(Lsp),
 }
 
 /// Which recipe.
@@ -186,4 +188,12 @@ pub struct Schedule {
     /// How to print the curves
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// `lsp`
+#[derive(Debug, Args)]
+pub struct Lsp {
+    /// Plans for another device than the recipe's or this machine's
+    #[arg(long = "for", value_name = "DEVICE")]
+    pub device: Option<String>,
 }

@@ -7,6 +7,7 @@ mod explain;
 mod fix;
 mod fmt;
 mod init;
+mod lsp;
 mod plan;
 mod render;
 #[cfg(feature = "exec")]
@@ -95,6 +96,7 @@ fn dispatch(arguments: Arguments, host: Host) -> Exit {
         Verb::Devices(options) => devices::devices(&options),
         Verb::Explain(options) => explain::explain(&options),
         Verb::Schedule(options) => schedule::schedule(&options),
+        Verb::Lsp(options) => lsp::lsp(&options),
     }
 }
 

@@ -194,7 +194,7 @@ const UNITS: [Unit; 25] = [
 ];
 
 /// Every unit with what it measures and how many base units it is, as `times / over`, in the order of the grammar.
-pub(super) fn units() -> impl Iterator<Item = (&'static str, Dimension, i128, i128)> {
+pub fn units() -> impl Iterator<Item = (&'static str, Dimension, i128, i128)> {
     UNITS.iter().map(|unit| (unit.name, unit.dimension, unit.times, unit.over))
 }
 

@@ -20,7 +20,7 @@ use crate::source::{SourceId, Span};
 
 /// What a token is.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// A number without its unit.
     Number(Numeric),
     /// A string.
@@ -41,8 +41,10 @@ pub(super) enum Kind {
 
 /// A piece of the text.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Token {
+pub struct Token {
+    /// What it is.
     pub kind: Kind,
+    /// Where.
     pub span: Span,
     /// Whether only blanks and comments stand before it on its line.
     pub leads: bool,
