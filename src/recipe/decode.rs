@@ -175,21 +175,17 @@ impl Decoder {
         if self.path.is_empty() {
             self.places.root = head(value);
         }
-        match record_parts(value) {
-            Some((name, given)) => {
-                let other = name.filter(|name| name.as_str() != info.name && !name.is_empty());
-                if let Some(name) = &other {
-                    self.report(unknown::record(info, name, head(value)));
-                    self.fail();
-                }
-                // Of a struct that is perhaps another one, not every field can be asked for.
-                self.open(value, info, given).map(|fields| Fields { broken: fields.broken || other.is_some(), ..fields })
-            }
-            None => {
-                self.mismatch(value, &TypeInfo::Record(info));
-                None
-            }
+        let Some((name, given)) = record_parts(value) else {
+            self.mismatch(value, &TypeInfo::Record(info));
+            return None;
+        };
+        let other = name.filter(|name| name.as_str() != info.name && !name.is_empty());
+        if let Some(name) = &other {
+            self.report(unknown::record(info, name, head(value)));
+            self.fail();
         }
+        // Of a struct that is perhaps another one, not every field can be asked for.
+        self.open(value, info, given).map(|fields| Fields { broken: fields.broken || other.is_some(), ..fields })
     }
 
     /// Opens a value that must be one of the structs of `info`. A name that is nearly one of theirs is reported and read as that.

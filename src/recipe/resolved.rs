@@ -148,7 +148,7 @@ mod tests {
 
     fn shown(text: &str) -> String {
         let lines = lines(&value_of(text));
-        lines.iter().map(|l| format!("{}{}\n", "    ".repeat(l.depth), l.text)).collect()
+        lines.iter().fold(String::new(), |all, l| all + &"    ".repeat(l.depth) + &l.text + "\n")
     }
 
     #[test]

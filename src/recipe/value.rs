@@ -402,6 +402,11 @@ fn numeric(number: Numeric) -> String {
     }
 }
 
+/// Whether two numbers are the same to the bit: what is written must read back so.
+fn same(a: f64, b: f64) -> bool {
+    a.to_bits() == b.to_bits()
+}
+
 /// A number in the largest unit in which it is whole, else in the one in which it is exact.
 fn written_number(quantity: &Quantity) -> String {
     let base = match quantity.dimension {
@@ -423,7 +428,7 @@ fn written_number(quantity: &Quantity) -> String {
             Numeric::Float(_) => return None,
         };
         let back = Quantity::with_unit(Numeric::Integer(whole), unit.name)?.ok()?;
-        (whole != 0 && back.number.as_f64() == quantity.number.as_f64()).then(|| format!("{whole}{}", unit.name))
+        (whole != 0 && same(back.number.as_f64(), quantity.number.as_f64())).then(|| format!("{whole}{}", unit.name))
     };
     let mut units: Vec<&Unit> = UNITS.iter().filter(|u| u.dimension == quantity.dimension).collect();
     units.sort_by_key(|u| std::cmp::Reverse((u.times, -u.over)));
@@ -436,7 +441,7 @@ fn written_share(number: Numeric) -> String {
     let x = number.as_f64();
     let percent = (x * 100.0 * 1e9).round() / 1e9;
     let candidates = [percent, x * 100.0];
-    let exact = candidates.into_iter().find(|p| p / 100.0 == x);
+    let exact = candidates.into_iter().find(|p| same(p / 100.0, x));
     match exact {
         Some(p) if p.fract() == 0.0 && p.abs() < 9.0e15 => format!("{}%", p as i128),
         Some(p) => format!("{p:?}%"),

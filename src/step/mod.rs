@@ -118,16 +118,16 @@ impl StepGraphs {
         let extents = Extents::new(recipe, batch);
         let parameters = Parameters::of(recipe, &extents);
         let update = Arc::new(update(&parameters, &recipe.optimizer));
-        Self::around(extents, Arc::new(parameters), update)
+        Self::around(extents, Arc::new(parameters), &update)
     }
 
     /// The graphs of the same recipe at another micro-batch; parameters and update do not depend on it and are shared.
     #[must_use]
     pub fn at(&self, recipe: &Recipe, batch: u64) -> Self {
-        Self::around(Extents::new(recipe, batch), self.parameters.clone(), self.graphs[&Walk::Update].clone())
+        Self::around(Extents::new(recipe, batch), self.parameters.clone(), &self.graphs[&Walk::Update])
     }
 
-    fn around(extents: Extents, parameters: Arc<Parameters>, update: Arc<StepGraph>) -> Self {
+    fn around(extents: Extents, parameters: Arc<Parameters>, update: &Arc<StepGraph>) -> Self {
         let graph = |walk| match walk {
             Walk::Update => update.clone(),
             _ => Arc::new(micro_step(&parameters, &extents, walk)),
