@@ -101,7 +101,7 @@ fn slips_of_other_languages_become_what_was_meant() {
         ("optimizer: AdamW(clip => 0.5),", "optimizer: AdamW(clip : 0.5),"),
         ("optimizer: AdamW(clip := 0.5),", "optimizer: AdamW(clip : 0.5),"),
         ("optimizer: AdamW(clip 0.5),", "optimizer: AdamW(clip: 0.5),"),
-        ("optimizer: AdamW(betas (0.9, 0.98)),", "optimizer: AdamW(betas: (0.9, 0.98)),"),
+        ("optimizer: AdamW(betas (0.9, 0.98), clip: 1),", "optimizer: AdamW(betas: (0.9, 0.98), clip: 1),"),
         ("optimizer: AdamW(clip: 0.5; eps: 1e-9),", "optimizer: AdamW(clip: 0.5, eps: 1e-9),"),
         ("optimizer: AdamW(clip: 0.5)", "optimizer: AdamW(clip: 0.5),"),
         ("optimizer: AdamW(\"clip\": 0.5),", "optimizer: AdamW(clip: 0.5),"),

@@ -282,7 +282,7 @@ impl Parser<'_> {
         let span = name.span.to(self.last());
         let found = Diagnostic::error(Code::SyntaxUnexpected, span, "a value cannot be taken from another field").here("a path");
         let help =
-            format!("give the value a name at the head of the file, `let {last} = ..;`, and write `{last}` here and there");
+            format!("name the value with `let` at the head of the file, `let {last} = ..;`, and write `{last}` here and there");
         self.report(found.help(help));
         self.poisoned(span)
     }

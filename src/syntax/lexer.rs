@@ -80,6 +80,8 @@ struct Lexer<'t> {
     odd_quotes: bool,
     /// The conflict of a merge whose first side is being read.
     undecided: Option<Conflict>,
+    /// Whether the name that comes next goes on with the one before: an invisible character stands in it.
+    joins: bool,
     /// Whether no line from here on ends a conflict.
     endless: bool,
     out: Lexed,
@@ -96,6 +98,7 @@ impl<'t> Lexer<'t> {
             one_line,
             odd_quotes: false,
             undecided: None,
+            joins: false,
             endless: false,
             out,
         }
@@ -129,8 +132,15 @@ impl<'t> Lexer<'t> {
 
     fn push(&mut self, kind: Kind, rest: &'t str, leads: bool) {
         let span = Span::new(self.source, self.text.offset(self.rest), self.text.offset(rest));
-        self.out.tokens.push(Token { kind, span, leads });
         self.rest = rest;
+        let joins = std::mem::take(&mut self.joins);
+        match (self.out.tokens.last_mut(), kind) {
+            (Some(Token { kind: Kind::Ident(word), span: first, .. }), Kind::Ident(more)) if joins => {
+                word.push_str(&more);
+                *first = first.to(span);
+            }
+            (_, kind) => self.out.tokens.push(Token { kind, span, leads }),
+        }
     }
 
     /// Reports a fault of the token that begins here.
@@ -182,6 +192,9 @@ impl<'t> Lexer<'t> {
         let at = 0..c.len_utf8();
         let fault = Fault::new(Code::SyntaxUnexpected, at.clone(), message, "an invisible character", help);
         self.report(fault.mend(true, at, if c.is_whitespace() { " " } else { "" }));
+        let here = self.text.offset(self.rest);
+        let touches = self.out.tokens.last().is_some_and(|t| t.span.end as usize == here && matches!(t.kind, Kind::Ident(_)));
+        self.joins = touches && !c.is_whitespace() && self.rest[c.len_utf8()..].starts_with(begins_name);
         self.rest = &self.rest[c.len_utf8()..];
     }
 
@@ -262,8 +275,25 @@ fn token(input: &str, one_line: bool) -> IResult<&str, Lexeme> {
         Some(b'\'') => alt((character, single_quoted)).parse(input),
         Some(b'r') if raw_opener(input).is_ok() => raw_text(input),
         Some(b'b') if is_byte_literal(input) => bytes(input),
-        _ => alt((map(number, |n| n.map_or_else(bad, |n| fine(Kind::Number(n)))), raw_name, word, sign)).parse(input),
+        _ => alt((numeral, raw_name, word, sign)).parse(input),
     }
+}
+
+/// A number. What would be one but for a slip that can be mended is read as that.
+fn numeral(input: &str) -> IResult<&str, Lexeme> {
+    let (rest, value) = number(input)?;
+    let fault = match value {
+        Ok(value) => return Ok((rest, fine(Kind::Number(value)))),
+        Err(fault) => fault,
+    };
+    let mut mended = input[..input.offset(rest)].to_owned();
+    if let Some(mend) = fault.mends.iter().find(|mend| mend.safe) {
+        mended.replace_range(mend.at.clone(), &mend.text);
+        if let Ok(("", Ok(value))) = number(&mended) {
+            return Ok((rest, (Kind::Number(value), Some(fault))));
+        }
+    }
+    Ok((rest, bad(fault)))
 }
 
 fn sign(input: &str) -> IResult<&str, Lexeme> {

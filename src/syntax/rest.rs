@@ -120,7 +120,7 @@ impl Parser<'_> {
         let span = start.to(self.last());
         let last = self.is(0, ')') || self.is(0, ',') && self.is(1, ')');
         let whole = format!("..import(\"{path}\")");
-        let found = Diagnostic::error(Code::SyntaxUnexpected, span, "an import begins with `..import` and is the last entry");
+        let found = Diagnostic::error(Code::SyntaxUnexpected, span, "an import begins with `..` and is the last entry");
         let found = found.here("not an import").help(format!("write `{whole}` as the last entry"));
         self.report(found.fix(format!("write `{whole}`"), last, span, whole));
         Some(Entry::Rest { rest: Rest { span, import: Some(Import { path, path_span }) }, told: true })

@@ -42,7 +42,8 @@ pub(super) fn remedied(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo,
             ),
             (TypeInfo::Text, ..) => {
                 let quoted = format!("\"{}\"", name.text);
-                diagnostic.help("put it in double quotes").fix(format!("write `{quoted}`"), true, value.span, quoted)
+                let safe = name.text.starts_with(char::is_lowercase);
+                diagnostic.help("put it in double quotes").fix(format!("write `{quoted}`"), safe, value.span, quoted)
             }
             _ => diagnostic.help(named_for_nothing(&name.text, wanted)),
         },
@@ -65,7 +66,10 @@ fn quoted_for_nothing(text: &str, wanted: &TypeInfo) -> bool {
         (ValueKind::Number(q), wanted) => dimensions(wanted).contains(&q.dimension),
         (ValueKind::Bool(_), TypeInfo::Flag) => true,
         (ValueKind::Name(name), TypeInfo::AutoCount) => name.text == "Auto",
-        (ValueKind::Name(name), TypeInfo::Choice(choice)) => choice.variants.iter().any(|v| v.name == name.text),
+        (
+            ValueKind::Name(name) | ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. },
+            TypeInfo::Choice(_) | TypeInfo::Record(_),
+        ) => wanted.records().iter().any(|record| record.name == name.text),
         _ => false,
     }
 }

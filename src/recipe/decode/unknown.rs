@@ -3,6 +3,7 @@
 //!
 //! Invariant: the likeliest name comes first in the help.
 
+use super::wrap::fits;
 use super::{Fields, is_field};
 use crate::diag::{Code, Diagnostic};
 use crate::recipe::schema::{ChoiceInfo, RecordInfo, TypeInfo, homes_of, paths, type_of};
@@ -106,8 +107,8 @@ pub(super) fn field(fields: &Fields, field: &FieldValue, here: &str) -> (Diagnos
         }
         Meant::Foreign(path) => {
             let last = path.rsplit('.').next().unwrap_or_default();
-            if parent(path) == here && is_field(info, last) {
-                let free = fields.value(last).is_none();
+            if let Some(ours) = info.fields.iter().find(|f| f.name == last).filter(|_| parent(path) == here) {
+                let free = fields.value(last).is_none() && fits(ours, &field.value);
                 return (diagnostic.help(format!("it is `{last}` here")).fix(format!("write `{last}`"), free, span, last), None);
             }
             (diagnostic.help(format!("it is `{path}` here{}", form_of(path))), Some(path.to_owned()))
@@ -149,9 +150,8 @@ fn path_in(value: &Value) -> Option<&str> {
 fn form_of(path: &str) -> String {
     let Some((outer, last)) = path.rsplit_once('.') else { return String::new() };
     let Some(TypeInfo::Choice(choice)) = type_of(outer, &ROOT) else { return String::new() };
-    let field = outer.rsplit('.').next().unwrap_or(outer);
     let home = choice.variants.iter().find(|variant| is_field(variant, last));
-    home.map_or(String::new(), |variant| format!(": `{field}: {}({last}: ..)`", variant.name))
+    home.map_or(String::new(), |variant| format!(": `{}({last}: ..)`", variant.name))
 }
 
 /// The variants of a choice as they are written.
@@ -223,7 +223,7 @@ pub(super) fn variant(
         return (diagnostic.help(format!("did you mean `{close}`, the `let` name?")), None);
     }
     if let [only] = info.variants {
-        let help = format!("write {}", forms(info));
+        let help = format!("it can only be `{}`", only.name);
         return (diagnostic.help(help).fix(format!("write `{}`", only.name), false, span, only.name), None);
     }
     let names: Vec<String> = info.variants.iter().map(|v| format!("`{}`", v.name)).collect();

@@ -65,11 +65,26 @@ fn takes(field: &FieldInfo, kind: &ValueKind) -> bool {
     match kind {
         ValueKind::Number(q) => {
             let in_range = field.range.is_none_or(|range| range.contains(q.number.as_f64()));
-            let whole = !matches!((field.ty)(), TypeInfo::Count) || q.number.as_f64().fract() == 0.0;
+            let x = q.number.as_f64();
+            let steps = matches!((field.ty)(), TypeInfo::Interval) && q.dimension == Dimension::Plain;
+            let counts = steps || matches!((field.ty)(), TypeInfo::Count | TypeInfo::AutoCount);
+            let whole = !counts || x.fract() == 0.0 && (!steps || x >= 1.0);
             dimensions(&(field.ty)()).contains(&q.dimension) && in_range && whole
         }
         ValueKind::Text(_) => matches!((field.ty)(), TypeInfo::Text),
         _ => false,
+    }
+}
+
+/// Whether a value is of the type of a field, as far as is to be seen from outside.
+pub(super) fn fits(field: &FieldInfo, value: &Value) -> bool {
+    match &value.kind {
+        ValueKind::Name(name) | ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. } => {
+            (field.ty)().records().iter().any(|record| record.name == name.text)
+        }
+        ValueKind::Bool(_) => matches!((field.ty)(), TypeInfo::Flag),
+        ValueKind::List(_) => matches!((field.ty)(), TypeInfo::List(_)),
+        kind => takes(field, kind),
     }
 }
 
@@ -114,6 +129,9 @@ fn of_choice(choice: &ChoiceInfo, bare: &Bare) -> Vec<Proposal> {
 
 /// The only field of a struct that takes a value, where the value tells by its kind which one it is.
 fn of_record(record: &RecordInfo, bare: &Bare) -> Vec<Proposal> {
+    if matches!(bare.kind, ValueKind::Text(_)) {
+        return Vec::new();
+    }
     let mut fitting = record.fields.iter().filter(|field| takes(field, &bare.kind));
     match (fitting.next(), fitting.next()) {
         (Some(field), None) => vec![Proposal::of(record, field, bare)],

@@ -105,7 +105,7 @@ impl Lexer<'_> {
                     .mend(true, at.clone(), "")
             } else {
                 let help = format!(
-                    "give the value a name at the head of the file, `let {name} = ..;`, and write `{name}` where it is wanted"
+                    "name the value with `let` at the head of the file, `let {name} = ..;`, and write `{name}` where it is wanted"
                 );
                 Fault::new(
                     Code::SyntaxUnexpected,
@@ -186,7 +186,7 @@ impl Lexer<'_> {
         let name =
             inner.rsplit(['.', ':']).next().filter(|name| !name.is_empty() && name_len(name) == name.len()).unwrap_or("name");
         let help = format!(
-            "give the value a name at the head of the file, `let {name} = ..;`, and write `{name}` here and where it is set"
+            "name the value with `let` at the head of the file, `let {name} = ..;`, and write `{name}` here and where it is set"
         );
         self.refuse(length, leads, format!("nothing is put in the place of `{written}`"), "a placeholder", help)
     }
@@ -226,7 +226,7 @@ impl Lexer<'_> {
         let fault = Fault::new(
             Code::SyntaxString,
             0..length,
-            "a text stands in straight double quotes",
+            "a text stands in straight double quotes, `\"`",
             "quotes of another kind",
             format!("write `{quoted}`"),
         );
