@@ -6,9 +6,11 @@ pub mod ast;
 mod brackets;
 mod entries;
 mod format;
+mod habits;
 mod lexer;
 mod literal;
 mod parser;
+mod rest;
 #[cfg(test)]
 mod tests;
 mod trivia;
