@@ -47,6 +47,54 @@ pub struct Source {
     pub name: String,
     /// The whole text.
     pub text: Arc<str>,
+    index: Index,
+}
+
+impl Source {
+    /// The zero-based line in which a byte stands; the last one beyond the end.
+    pub fn line_of(&self, byte: usize) -> usize {
+        self.index.lines.partition_point(|start| *start as usize <= byte).saturating_sub(1)
+    }
+
+    /// The first byte of a zero-based line; the end of the text beyond the last one.
+    pub fn line_start(&self, line: usize) -> usize {
+        self.index.lines.get(line).map_or(self.text.len(), |start| *start as usize)
+    }
+
+    /// The character that a byte belongs to, counted from the start of the text.
+    fn character_of(&self, byte: usize) -> usize {
+        let block = byte / BLOCK;
+        let before = self.index.characters.get(block).map_or(0, |n| *n as usize);
+        before + self.text.as_bytes().get(block * BLOCK..byte).map_or(0, |bytes| bytes.iter().filter(|b| begins(**b)).count())
+    }
+}
+
+/// Bytes between two entries of an index of characters.
+const BLOCK: usize = 4096;
+
+/// Whether a byte of UTF-8 is the first of its character.
+fn begins(byte: u8) -> bool {
+    byte & 0xc0 != 0x80
+}
+
+/// Where lines and characters stand, so that a place deep in a long text is found without reading all that is before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Index {
+    /// The first byte of each line.
+    lines: Vec<u32>,
+    /// How many characters begin before each block.
+    characters: Vec<u32>,
+}
+
+impl Index {
+    fn of(text: &str) -> Self {
+        let after_feeds = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
+        // Spans end at 4 GiB, and so does the index.
+        let lines = std::iter::once(0).chain(after_feeds).map_while(|at| u32::try_from(at).ok()).collect();
+        let blocks = text.as_bytes().chunks(BLOCK).map(|block| block.iter().filter(|b| begins(**b)).count() as u32);
+        let characters = blocks.scan(0_u32, |sum, count| Some(std::mem::replace(sum, sum.saturating_add(count)))).collect();
+        Self { lines, characters }
+    }
 }
 
 /// All texts that one compilation has seen; a [`Span`] points into one of them.
@@ -58,7 +106,8 @@ pub struct Sources {
 impl Sources {
     /// Adds a text and gives it an id.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<Arc<str>>) -> SourceId {
-        self.all.push(Source { name: name.into(), text: text.into() });
+        let text: Arc<str> = text.into();
+        self.all.push(Source { name: name.into(), index: Index::of(&text), text });
         SourceId((self.all.len() - 1) as u32)
     }
 
@@ -89,9 +138,8 @@ impl Sources {
         while !source.text.is_char_boundary(end) {
             end -= 1;
         }
-        let before = &source.text[..end];
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        let line = source.line_of(end);
+        (line + 1, source.character_of(end) - source.character_of(source.line_start(line)) + 1)
     }
 }
 
@@ -105,5 +153,27 @@ mod tests {
         let id = sources.add("r.ron", "ä: 1,\n  b: 2");
         let span = Span::new(id, 9, 10);
         assert_eq!((sources.snippet(span), sources.line_column(span)), ("b", (2, 3)));
+    }
+
+    #[test]
+    fn the_index_agrees_with_counting() {
+        let text: String = (0..9000_u32).map(|i| ["a", "ä", "\n", "\r\n", "\u{1f600}"][(i * i / 7 % 5) as usize]).collect();
+        let mut sources = Sources::default();
+        let id = sources.add("r.ron", text.as_str());
+        let (mut line, mut column) = (1, 1);
+        for (at, c) in text.char_indices() {
+            assert_eq!(sources.line_column(Span::new(id, at, at)), (line, column), "byte {at}");
+            (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        assert_eq!(sources.line_column(Span::new(id, text.len() + 5, text.len() + 5)), (line, column));
+    }
+
+    #[test]
+    fn lines_have_a_start_and_end_where_the_text_does() {
+        let mut sources = Sources::default();
+        let id = sources.add("r.ron", "ab\n\nc");
+        let source = sources.get(id).unwrap();
+        assert_eq!([0, 2, 3, 4, 9].map(|at| source.line_of(at)), [0, 0, 1, 2, 2]);
+        assert_eq!([0, 1, 2, 3].map(|line| source.line_start(line)), [0, 3, 4, 5]);
     }
 }

@@ -5,8 +5,13 @@
 pub fn distance(name: &str, candidate: &str) -> Option<usize> {
     let plain = |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
     let (wanted, candidate) = (plain(name), plain(candidate));
+    let (here, there) = (wanted.chars().count(), candidate.chars().count());
+    let longer = here.max(there);
+    // Letters that the one has more are among those that differ: a name of a million letters need not be compared.
+    if here.abs_diff(there) * 3 > longer && here.abs_diff(there) > 1 {
+        return None;
+    }
     let distance = strsim::damerau_levenshtein(&wanted, &candidate);
-    let longer = wanted.chars().count().max(candidate.chars().count());
     (!wanted.is_empty() && (distance * 3 <= longer || distance == 1 && longer > 1)).then_some(distance)
 }
 

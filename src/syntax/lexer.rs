@@ -74,6 +74,12 @@ pub(super) fn lex(source: SourceId, text: &str) -> Lexed {
     Lexer::new(source, text, true).run().out
 }
 
+/// Faults of one kind after which the rest of a text is not read: it is no recipe, and nobody mends more of them at once.
+const PATIENCE: usize = 100;
+
+/// How many brackets may be open at once; the parser takes half as many, and says so first where all of them match.
+const MAX_OPEN: usize = 256;
+
 struct Lexer<'t> {
     source: SourceId,
     text: &'t str,
@@ -86,6 +92,12 @@ struct Lexer<'t> {
     joins: bool,
     /// Whether no line from here on ends a conflict.
     endless: bool,
+    /// How many brackets are open, whatever closes them.
+    open: usize,
+    /// Brackets that close nothing.
+    stray: usize,
+    /// Texts that do not end.
+    unclosed: usize,
     out: Lexed,
 }
 
@@ -102,6 +114,9 @@ impl<'t> Lexer<'t> {
             undecided: None,
             joins: false,
             endless: false,
+            open: 0,
+            stray: 0,
+            unclosed: 0,
             out,
         }
     }
@@ -111,6 +126,7 @@ impl<'t> Lexer<'t> {
         loop {
             let before = self.rest;
             self.skip_trivia();
+            self.lose_patience();
             let leads = self.out.tokens.is_empty() || before[..before.offset(self.rest)].contains('\n');
             if self.rest.is_empty() {
                 self.push(Kind::End, self.rest, leads);
@@ -133,6 +149,12 @@ impl<'t> Lexer<'t> {
     }
 
     fn push(&mut self, kind: Kind, rest: &'t str, leads: bool) {
+        match kind {
+            Kind::Punct('(' | '[' | '{') => self.open += 1,
+            Kind::Punct(')' | ']' | '}') if self.open == 0 => self.stray += 1,
+            Kind::Punct(')' | ']' | '}') => self.open -= 1,
+            _ => (),
+        }
         let span = Span::new(self.source, self.text.offset(self.rest), self.text.offset(rest));
         self.rest = rest;
         let joins = std::mem::take(&mut self.joins);
@@ -143,6 +165,25 @@ impl<'t> Lexer<'t> {
             }
             (_, kind) => self.out.tokens.push(Token { kind, span, leads }),
         }
+    }
+
+    /// Passes over the rest of a text that has too much of something, so that a text without end is refused in little time.
+    fn lose_patience(&mut self) {
+        let too_deep = self.open > MAX_OPEN;
+        let too_many = [self.stray, self.unclosed, self.out.faults.len()].into_iter().any(|n| n >= PATIENCE);
+        let Some(c) = self.rest.chars().next().filter(|_| too_deep || too_many) else { return };
+        let fault = if too_deep {
+            let message = format!("more than {MAX_OPEN} brackets are open");
+            Fault::new(Code::SyntaxDepth, 0..c.len_utf8(), message, "too deep", "give a part of it a name with `let`")
+        } else {
+            let help = "mend what is reported before this; if there is no end to it, this is no recipe";
+            let message = "too many errors: the rest of the text is not read";
+            Fault::new(Code::SyntaxUnexpected, 0..c.len_utf8(), message, "read up to here", help)
+        };
+        self.report(fault);
+        // Brackets that close nothing are still to be reported.
+        self.out.broken |= self.stray < PATIENCE;
+        self.rest = &self.rest[self.rest.len()..];
     }
 
     /// Reports a fault of the token that begins here.
@@ -223,6 +264,7 @@ impl<'t> Lexer<'t> {
             self.report(Fault::new(Code::SyntaxString, 0..end, "this text does not end", "the text that opens here", help));
         }
         self.odd_quotes |= self.rest.starts_with('"');
+        self.unclosed += 1;
         self.out.broken = true;
         self.push(Kind::Bad, &self.rest[end..], leads);
     }

@@ -21,13 +21,18 @@ pub use self::lexer::{Kind, Token};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
 
-/// Parses a file. With errors the tree holds `Poisoned` where they stand; `None` only where the text is too long for spans.
+/// Parses a file. Where errors are many the rest is not read. With errors the tree holds `Poisoned` where they stand; `None` only where the text is too long for spans.
 pub fn parse(source: SourceId, text: &str) -> (Option<ast::Document>, Vec<Diagnostic>) {
     if let Some(diagnostic) = too_long(source, text) {
         return (None, vec![diagnostic]);
     }
     let mut parser = parser::Parser::new(source, text);
-    let document = parser.document();
+    let mut document = parser.document();
+    if parser.gave_up() {
+        // A text with so many errors is something else; what it says as a recipe would only be more of them.
+        let value = ast::Expr { kind: ast::ExprKind::Poisoned, span: document.value.span };
+        document = ast::Document { lets: Vec::new(), value, broken: true };
+    }
     (Some(document), parser.finish())
 }
 

@@ -11,6 +11,9 @@ use crate::source::{SourceId, Span};
 /// How high a tree may be.
 pub(super) const MAX_DEPTH: usize = 128;
 
+/// Errors after which the rest of a text is not read: it is no recipe, and nobody mends more of them at once.
+const PATIENCE: usize = 100;
+
 /// The bracket that closes another.
 pub(super) fn closing(open: char) -> char {
     match open {
@@ -134,10 +137,13 @@ impl<'t> Parser<'t> {
         Span { start: self.last().end, ..self.last() }
     }
 
-    /// Reports an error, but not a second one at the same place.
+    /// Reports an error, but not a second one at the same place, and not too many.
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
         let start = diagnostic.span().map(|s| s.start);
         let parsed = self.diagnostics.get(self.faults..).unwrap_or_default();
+        if parsed.len() >= PATIENCE {
+            return self.give_up();
+        }
         if parsed.last().is_none_or(|d| d.span().map(|s| s.start) != start) {
             self.diagnostics.push(diagnostic);
         }
@@ -151,6 +157,23 @@ impl<'t> Parser<'t> {
         self.diagnostics.push(diagnostic);
         self.at = self.tokens.len().saturating_sub(1);
         self.hidden = true;
+    }
+
+    /// Passes over the rest of the text.
+    fn give_up(&mut self) {
+        if !self.gave_up() {
+            let diagnostic =
+                Diagnostic::error(Code::SyntaxUnexpected, self.span(), "too many errors: the rest of the text is not read");
+            let help = "mend what is reported before this; if there is no end to it, this is no recipe";
+            self.diagnostics.push(diagnostic.here("read up to here").help(help));
+        }
+        self.hidden = true;
+        self.at = self.tokens.len().saturating_sub(1);
+    }
+
+    /// Whether there were so many errors that the rest was not read.
+    pub(super) fn gave_up(&self) -> bool {
+        self.diagnostics.len() > self.faults + PATIENCE
     }
 
     /// How the token reads in a message.
@@ -405,6 +428,10 @@ impl<'t> Parser<'t> {
         }
         let base = self.primary();
         let mut value = self.power(base);
+        if let Some(minus) = minuses.len().checked_sub(MAX_DEPTH).and_then(|i| minuses.get(i)) {
+            self.report_depth(minus.to(value.span));
+            return self.poisoned(value.span);
+        }
         for minus in minuses.into_iter().rev() {
             let span = minus.to(value.span);
             value = self.grown(ExprKind::Negate(Box::new(value)), span, self.height);

@@ -113,11 +113,13 @@ impl Printer {
     }
 
     fn comment(&mut self, comment: &Comment) {
-        if comment.text.contains('\r') {
-            self.put(&comment.text.replace("\r\n", "\n"));
-        } else {
-            self.put(comment.text);
+        if !comment.text.contains("\r\n") {
+            return self.put(comment.text);
         }
+        // All of several carriage returns, else the next formatting would take another.
+        let (last, lines) = comment.text.rsplit_once('\n').map_or((comment.text, ""), |(lines, last)| (last, lines));
+        let lines: Vec<&str> = lines.split('\n').map(|line| line.trim_end_matches('\r')).chain([last]).collect();
+        self.put(&lines.join("\n"));
     }
 
     /// Comments after something on its line.
