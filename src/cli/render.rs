@@ -41,7 +41,7 @@ impl SourceCode for Text<'_> {
         let found = window.read_span(&place, before, after)?;
         let data = found.data();
         let span = SourceSpan::from((found.span().offset() + start, found.span().len()));
-        let lines = data.iter().filter(|b| **b == b'\n').count();
+        let lines = source.line_of(span.offset() + span.len()) - source.line_of(span.offset());
         let name = source.name.clone();
         Ok(Box::new(MietteSpanContents::new_named(name, data, span, found.line() + first, found.column(), lines)))
     }

@@ -1,17 +1,18 @@
 //! "Did you mean": the nearest of several names.
 
+/// Bytes of a name that can be a slip of the pen.
+const LONGEST: usize = 200;
+
 /// In how many letters two names differ (Damerau–Levenshtein), case and underscores aside; `None` where it is more than a third of the
 /// longer name's letters.
 pub fn distance(name: &str, candidate: &str) -> Option<usize> {
-    let plain = |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
-    let (wanted, candidate) = (plain(name), plain(candidate));
-    let (here, there) = (wanted.chars().count(), candidate.chars().count());
-    let longer = here.max(there);
-    // Letters that the one has more are among those that differ: a name of a million letters need not be compared.
-    if here.abs_diff(there) * 3 > longer && here.abs_diff(there) > 1 {
+    if name.len() > LONGEST {
         return None;
     }
+    let plain = |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    let (wanted, candidate) = (plain(name), plain(candidate));
     let distance = strsim::damerau_levenshtein(&wanted, &candidate);
+    let longer = wanted.chars().count().max(candidate.chars().count());
     (!wanted.is_empty() && (distance * 3 <= longer || distance == 1 && longer > 1)).then_some(distance)
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decode, Decoder};
 use crate::recipe::schema::{Range, TypeInfo};
-use crate::recipe::value::{Dimension, Quantity, Value, ValueKind};
+use crate::recipe::value::{Dimension, Numeric, Quantity, Value, ValueKind};
 use crate::units::{Bytes, Flops, Ratio, Seconds};
 
 /// A number in base units by the name of its type, the spelling of RON without our units: `Seconds(86400)` is `24h`.
@@ -40,26 +40,33 @@ macro_rules! decode_number {
             }
 
             fn stand_in() -> Self {
-                let make: fn(f64) -> $type = $make;
-                make(1.0)
+                let make: fn(Numeric) -> $type = $make;
+                make(Numeric::Integer(1))
             }
 
             fn decode(value: &Value, cx: &mut Decoder, range: Option<&Range>) -> Option<Self> {
                 let q = cx.quantity(value, &TypeInfo::$info, &[$(Dimension::$dimension),+])?;
-                let x = q.number.as_f64();
-                cx.within(value, x, range)?;
-                let make: fn(f64) -> $type = $make;
-                Some(make(x))
+                cx.within(value, q.number.as_f64(), range)?;
+                let make: fn(Numeric) -> $type = $make;
+                Some(make(q.number))
             }
         }
     };
 }
 
-decode_number!(f64, Real, [Plain, Percent], |x| x);
-decode_number!(Ratio, Share, [Plain, Percent], Ratio);
-decode_number!(Seconds, Duration, [Time], Seconds);
-decode_number!(Bytes, Size, [Size], |x| Bytes(x as u64));
-decode_number!(Flops, Work, [Work], |x| Flops(x as u128));
+decode_number!(f64, Real, [Plain, Percent], Numeric::as_f64);
+decode_number!(Ratio, Share, [Plain, Percent], |n| Ratio(n.as_f64()));
+decode_number!(Seconds, Duration, [Time], |n| Seconds(n.as_f64()));
+decode_number!(Bytes, Size, [Size], |n| Bytes(u64::try_from(whole(n)).unwrap_or(u64::MAX)));
+decode_number!(Flops, Work, [Work], |n| Flops(whole(n)));
+
+/// The whole part of a number that is not negative: exact where it is written as a whole number, as floats from 2^53 on are not.
+fn whole(number: Numeric) -> u128 {
+    match number {
+        Numeric::Integer(n) => u128::try_from(n).unwrap_or(0),
+        Numeric::Float(x) => x as u128,
+    }
+}
 
 impl Decode for u64 {
     fn info() -> TypeInfo {
