@@ -17,7 +17,7 @@ use self::limits::{LENGTH, PIECES, PROMISED, compiled, long};
 const STACK: usize = 2 << 20;
 
 /// Diagnostics that somebody can read.
-const FEW: usize = 20;
+const FEW: usize = 104;
 
 fn on_a_small_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).unwrap().join().unwrap())
