@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod absent;
 mod remedy;
+#[cfg(test)]
+mod tests;
 mod types;
 mod unknown;
 mod wrap;
@@ -175,26 +177,22 @@ impl Decoder {
         if self.path.is_empty() {
             self.places.root = head(value);
         }
-        match record_parts(value) {
-            Some((name, given)) => {
-                let other = name.filter(|name| name.as_str() != info.name);
-                if let Some(name) = &other {
-                    let is_root = self.path.is_empty();
-                    self.report(unknown::record(info, name, head(value), is_root));
-                    self.fail();
-                    if is_root && !given.has_any_of(info) {
-                        // Another thing altogether: that it has other fields is no news.
-                        return None;
-                    }
-                }
-                // Of a struct that is perhaps another one, not every field can be asked for.
-                self.open(value, info, given).map(|fields| Fields { broken: fields.broken || other.is_some(), ..fields })
-            }
-            None => {
-                self.mismatch(value, &TypeInfo::Record(info));
-                None
+        let Some((name, given)) = record_parts(value) else {
+            self.mismatch(value, &TypeInfo::Record(info));
+            return None;
+        };
+        let other = name.filter(|name| name.as_str() != info.name);
+        if let Some(name) = &other {
+            let is_root = self.path.is_empty();
+            self.report(unknown::record(info, name, head(value), is_root));
+            self.fail();
+            if is_root && !given.has_any_of(info) {
+                // Another thing altogether: that it has other fields is no news.
+                return None;
             }
         }
+        // Of a struct that is perhaps another one, not every field can be asked for.
+        self.open(value, info, given).map(|fields| Fields { broken: fields.broken || other.is_some(), ..fields })
     }
 
     /// Opens a value that must be one of the structs of `info`. A name that is nearly one of theirs is reported and read as that.

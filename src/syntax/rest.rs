@@ -97,7 +97,7 @@ impl Parser<'_> {
         self.skip_balanced();
         let inside = Span { start: open.end, end: self.last().start.max(open.end), ..open };
         let written = self.written(inside).trim().to_owned();
-        let whole = written.ends_with(".ron");
+        let whole = written.strip_suffix(".ron").is_some();
         let path = if whole { written } else { format!("{written}.ron") };
         let found =
             Diagnostic::error(Code::SyntaxUnexpected, start.to(self.last()), "the path of an import stands in double quotes");

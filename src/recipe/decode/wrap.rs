@@ -45,7 +45,7 @@ fn number_in(text: &str) -> Option<Quantity> {
 fn quantity(q: &Quantity) -> String {
     let x = q.number.as_f64();
     let units: &[(&str, f64)] = match q.dimension {
-        Dimension::Time => &[("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0)],
+        Dimension::Time => &[("h", 3600.0), ("min", 60.0), ("s", 1.0)],
         Dimension::Size => &[("GiB", 1_073_741_824.0), ("MiB", 1_048_576.0), ("KiB", 1024.0), ("B", 1.0)],
         _ => &[],
     };
@@ -113,9 +113,15 @@ impl Proposal {
     }
 
     fn edits(&self, span: Span) -> Vec<Edit> {
-        let at = |start: u32, end: u32, text: &str| Edit { span: Span { start, end, ..span }, text: text.to_owned() };
+        self.edits_between(span, "", "")
+    }
+
+    /// The changes that put the struct around the value, and something around that.
+    fn edits_between(&self, span: Span, before: &str, after: &str) -> Vec<Edit> {
+        let at = |start: u32, end: u32, text: String| Edit { span: Span { start, end, ..span }, text };
         let quote = u32::from(self.quoted);
-        vec![at(span.start, span.start + quote, &self.opening), at(span.end - quote, span.end, ")")]
+        let opening = at(span.start, span.start + quote, format!("{before}{}", self.opening));
+        vec![opening, at(span.end - quote, span.end, format!("){after}"))]
     }
 }
 
@@ -178,16 +184,14 @@ pub(super) fn wrapped(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo) 
 /// A single item where a list is wanted.
 fn listed(diagnostic: Diagnostic, value: &Value, item: &TypeInfo) -> Result<Diagnostic, Diagnostic> {
     let at = |at: u32, text: &str| Edit { span: Span { start: at, end: at, ..value.span }, text: text.to_owned() };
-    let name = match &value.kind {
-        ValueKind::Name(name) | ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. } => name,
-        _ => {
-            let found = proposals(value, item);
-            let Some(proposal) = found.first().filter(|p| p.complete) else { return Err(diagnostic) };
-            let mut edits = vec![Edit { text: format!("[{}", proposal.opening), ..proposal.edits(value.span).swap_remove(0) }];
-            edits.push(Edit { text: ")]".to_owned(), ..proposal.edits(value.span).swap_remove(1) });
-            let text = format!("[{}]", proposal.text);
-            return Ok(diagnostic.help(format!("write `{text}`")).edits(format!("write `{text}`"), found.len() == 1, edits));
-        }
+    let (ValueKind::Name(name) | ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. }) =
+        &value.kind
+    else {
+        let found = proposals(value, item);
+        let Some(proposal) = found.first().filter(|p| p.complete) else { return Err(diagnostic) };
+        let edits = proposal.edits_between(value.span, "[", "]");
+        let text = format!("[{}]", proposal.text);
+        return Ok(diagnostic.help(format!("write `{text}`")).edits(format!("write `{text}`"), found.len() == 1, edits));
     };
     let known = item.records().iter().any(|record| record.name == name.text);
     // The value of a `let` name stands elsewhere.
