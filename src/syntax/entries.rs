@@ -200,7 +200,9 @@ impl Parser<'_> {
             }
             _ => (),
         }
-        if let Some(import) = self.dotless_import() {
+        if shape != Shape::List
+            && let Some(import) = self.dotless_import()
+        {
             return Some(import);
         }
         if let Some(name) = self.field_name(shape) {
@@ -353,9 +355,6 @@ impl Parser<'_> {
             Some(only) if name.is_none() && items.is_empty() && !body.trailing => ExprKind::Group(Box::new(only)),
             last => {
                 items.extend(last);
-                if name.is_some() {
-                    self.commas_in_tuple(&mut items);
-                }
                 ExprKind::Tuple(Tuple { name, items })
             }
         }

@@ -276,21 +276,9 @@ fn token(input: &str, one_line: bool) -> IResult<&str, Lexeme> {
     }
 }
 
-/// A number. What would be one but for a slip that can be mended is read as that.
+/// A number. One that has a fault is not read: what it is out of range of, say, is no second mistake.
 fn numeral(input: &str) -> IResult<&str, Lexeme> {
-    let (rest, value) = number(input)?;
-    let fault = match value {
-        Ok(value) => return Ok((rest, fine(Kind::Number(value)))),
-        Err(fault) => fault,
-    };
-    let mut mended = input[..input.offset(rest)].to_owned();
-    if let Some(mend) = fault.mends.iter().find(|mend| mend.safe) {
-        mended.replace_range(mend.at.clone(), &mend.text);
-        if let Ok(("", Ok(value))) = number(&mended) {
-            return Ok((rest, (Kind::Number(value), Some(fault))));
-        }
-    }
-    Ok((rest, bad(fault)))
+    map(number, |value| value.map_or_else(bad, |value| fine(Kind::Number(value)))).parse(input)
 }
 
 fn sign(input: &str) -> IResult<&str, Lexeme> {

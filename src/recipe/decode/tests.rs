@@ -44,6 +44,8 @@ fn what_was_probably_meant_by_a_value_comes_first() {
         (ADAM, "optimizer: AdamW(eps: None)", "leave it out: its default is `1e-12`"),
         (ADAM, "optimizer: AdamW(eps: Some(1e-9))", "leave `Some` out"),
         ("micro_batch: 4", "micro_batch: None", "its default is `Auto`"),
+        ("batch: Constant(8)", "batch: Constant(4,096)", "`4_096`"),
+        ("name: \"test\"", "name: import(\"b.ron\")", "`..import(\"b.ron\")`"),
         ("width: 32", "width: siez", "did you mean `size`, the `let` name?"),
     ] {
         let found = found(from, to);

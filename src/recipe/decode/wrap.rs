@@ -2,9 +2,10 @@
 //!
 //! Invariant: what is proposed is of the right type and in range; it is called safe only where nothing else could be meant.
 
+use super::Decoder;
 use super::remedy::{dimensions, shown};
 use super::unknown::meant_variant;
-use crate::diag::{Diagnostic, Edit};
+use crate::diag::{Code, Diagnostic, Edit};
 use crate::recipe::schema::{ChoiceInfo, FieldInfo, RecordInfo, TypeInfo};
 use crate::recipe::value::{Dimension, Numeric, Quantity, Value, ValueKind};
 use crate::source::{SourceId, Span};
@@ -179,6 +180,27 @@ pub(super) fn wrapped(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo) 
         diagnostic = diagnostic.edits(format!("write `{}`", proposal.text), safe, proposal.edits(value.span));
     }
     Ok(diagnostic)
+}
+
+/// `Constant(4,096)`: whole numbers that touch the comma between them, groups of three digits after the first, are one number.
+pub(super) fn one_number(cx: &mut Decoder, items: Vec<Value>) -> Vec<Value> {
+    let group = |value: &Value| match &value.kind {
+        ValueKind::Number(Quantity { number: Numeric::Integer(n @ 0..1000), dimension: Dimension::Plain }) => {
+            Some((*n, value.span))
+        }
+        _ => None,
+    };
+    let groups: Vec<(i128, Span)> = items.iter().map_while(group).collect();
+    let [(first, start), more @ ..] = groups.as_slice() else { return items };
+    let grouped = more.iter().all(|(_, span)| span.len() == 3)
+        && groups.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if a.source == b.source && a.end + 1 == b.start));
+    let Some((_, end)) = more.last().filter(|_| groups.len() == items.len() && grouped && *first > 0) else { return items };
+    let plain = more.iter().fold(first.to_string(), |text, (n, _)| format!("{text}_{n:03}"));
+    let Ok(n) = plain.replace('_', "").parse() else { return items };
+    let span = start.to(*end);
+    let found = Diagnostic::error(Code::WrongType, span, "a number has no comma in it").here("one number, or several?");
+    cx.report(found.help(format!("write `{plain}`")).fix(format!("write `{plain}`"), more.len() > 1, span, plain));
+    vec![Value { kind: ValueKind::Number(Quantity::plain(Numeric::Integer(n))), span }]
 }
 
 /// A single item where a list is wanted.
