@@ -9,7 +9,9 @@ use crate::syntax::ast::Operator;
 /// Why arithmetic gave nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Impossible {
+    /// What is wrong.
     pub message: String,
+    /// The way out.
     pub help: String,
 }
 
@@ -35,6 +37,9 @@ impl Quantity {
     }
 
     /// The same measure with the other sign.
+    ///
+    /// # Errors
+    /// Where the result is too large.
     pub fn negated(&self) -> Result<Self, Impossible> {
         let number = match self.number {
             Numeric::Integer(n) => Numeric::Integer(n.checked_neg().ok_or_else(too_large)?),
@@ -44,6 +49,9 @@ impl Quantity {
     }
 
     /// The result of an operator on two quantities.
+    ///
+    /// # Errors
+    /// Where the operator has no meaning for what the two measure, or the result is too large or not finite.
     pub fn combine(&self, operator: Operator, other: &Self) -> Result<Self, Impossible> {
         let dimension = dimension_of(operator, self.dimension, other.dimension)?;
         let number = match operator {
