@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing here touches files, the clock or the environment; the world comes in as [`Inputs`].
 
+use std::collections::BTreeMap;
+
 use crate::check::{self, Costed, Feasible};
 use crate::device::{self, Device};
 use crate::diag::{Code, Diagnostic};
@@ -37,6 +39,8 @@ pub struct Resolved {
     pub value: Value,
     /// The `let` names of the recipe, with their values.
     pub names: Vec<(String, Value)>,
+    /// The places of values that come from an overridden name, with the place of the override.
+    pub derived: BTreeMap<Span, Span>,
     /// Where its fields stand.
     pub places: Places,
 }
@@ -101,6 +105,10 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
             }
         }
     });
+    // What is unused beside an error may be what was meant there.
+    if any_error(&diagnostics) {
+        diagnostics.retain(|d| d.code != Code::UnusedLet);
+    }
     // As they stand in the texts, the recipe before what it imports.
     diagnostics.sort_by_key(Diagnostic::span);
     Compilation { sources, diagnostics, resolved, verdict }
@@ -127,12 +135,12 @@ fn resolve(
         let (document, errors) = syntax::parse(id, &text);
         document.map(|document| (document, errors)).ok_or_else(|| format!("`{path}` is too long"))
     };
-    let Evaluated { value, names, diagnostics: found } = eval::evaluate(&document, &overrides, &mut load);
+    let Evaluated { value, names, derived, diagnostics: found } = eval::evaluate(&document, &overrides, &mut load);
     diagnostics.extend(found);
     let resolution = crate::recipe::resolve(&value, names.iter().map(|(name, _)| name.clone()).collect());
     diagnostics.extend(resolution.diagnostics);
     let recipe = resolution.recipe.filter(|_| !any_error(diagnostics));
-    Some((Resolved { value, names, places: resolution.places }, recipe))
+    Some((Resolved { value, names, derived, places: resolution.places }, recipe))
 }
 
 fn any_error(diagnostics: &[Diagnostic]) -> bool {
@@ -150,7 +158,7 @@ fn parse_overrides(texts: &[String], sources: &mut Sources, diagnostics: &mut Ve
     texts.iter().filter_map(&mut parse).collect()
 }
 
-/// A device by name, and where it is named.
+/// A device by name, and where it is named: in a text of a recipe, or as it is on the command line.
 type Wish = Option<(String, Span)>;
 
 /// The device asked for on the command line, else the one that the recipe names, also where the recipe is not valid otherwise.
@@ -184,12 +192,13 @@ fn unknown_device(name: &str, span: Span) -> Diagnostic {
     let diagnostic =
         Diagnostic::error(Code::UnknownDevice, span, format!("there is no device `{name}` in the catalog")).here("unknown");
     match nearest(name, names.iter().copied()) {
-        Some(close) => diagnostic.help(format!("did you mean `{close}`? `cramplan devices` lists them all")).fix(
-            format!("write `\"{close}\"`"),
-            false,
-            span,
-            format!("\"{close}\""),
-        ),
+        Some(close) => {
+            // In a recipe the span has the quotes.
+            let quote = if span.len() > name.len() { "\"" } else { "" };
+            let new = format!("{quote}{close}{quote}");
+            let help = format!("did you mean `{close}`? `cramplan devices` lists them all");
+            diagnostic.help(help).fix(format!("write `{new}`"), false, span, new)
+        }
         None => diagnostic.help("`cramplan devices` lists the cards it knows"),
     }
 }

@@ -20,21 +20,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("check", &["budget", "step", "device", "recipe", "diag", "units"]),
     ("plan", &["check", "budget", "step", "device", "recipe", "units"]),
     ("pipeline", &["check", "device", "recipe", "syntax", "diag", "source"]),
+    ("editor", &["pipeline", "step", "recipe", "syntax", "diag", "source", "units"]),
     ("data", &["rng", "units"]),
     ("ledger", &[]),
     ("exec", &["plan", "budget", "step", "device", "recipe", "data", "ledger", "rng", "units"]),
     (
         "cli",
         &[
-            "pipeline", "plan", "check", "budget", "step", "device", "recipe", "syntax", "diag", "source", "data", "ledger",
-            "exec", "units",
+            "editor", "pipeline", "plan", "check", "budget", "step", "device", "recipe", "syntax", "diag", "source", "data",
+            "ledger", "exec", "units",
         ],
     ),
 ];
 
 /// Stages that know neither files, nor the clock, nor the environment, nor the screen.
 const PURE: &[&str] =
-    &["units", "source", "rng", "diag", "syntax", "recipe", "device", "step", "budget", "check", "plan", "pipeline"];
+    &["units", "source", "rng", "diag", "syntax", "recipe", "device", "step", "budget", "check", "plan", "pipeline", "editor"];
 
 /// What only some stages may name.
 const RESERVED: &[(&str, &[&str])] = &[
@@ -43,6 +44,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("tokenizers", &["data"]),
     ("clap", &["cli"]),
     ("miette", &["cli"]),
+    ("lsp_server", &["cli"]),
+    ("lsp_types", &["cli"]),
     ("indicatif", &["cli"]),
     ("nom", &["syntax"]),
     ("similar", &["cli"]),

@@ -125,3 +125,57 @@ fn a_recipe_that_is_not_there_is_wrong_usage_in_json_too() {
     assert_eq!((code, &verdict["feasible"]), (2, &false.into()));
     assert_eq!(cramplan(&["chekc"]).status.code(), Some(2));
 }
+
+/// The line of a field in the recipe in full.
+fn resolved_line(arguments: &[&str], field: &str) -> String {
+    let output = cramplan(&[&["check", "recipes/crammed-bert.ron", "--resolved"], arguments].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().find(|line| line.trim_start().starts_with(field)).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_recipe_in_full_says_where_each_value_comes_from() {
+    assert_eq!(resolved_line(&[], "depth:"), "depth: 16, // recipes/crammed-bert.ron:14");
+    assert_eq!(resolved_line(&[], "seed:"), "seed: 0, // default");
+    assert_eq!(resolved_line(&["--set", "model.depth=2 * 4"], "depth:"), "depth: 8, // --set model.depth=2 * 4");
+    assert_eq!(resolved_line(&["--set", "width=1536"], "width:"), "width: 1536, // --set width=1536");
+    assert_eq!(resolved_line(&["--set", "width=1536"], "intermediate:"), "intermediate: 6144, // --set width=1536");
+    let (code, verdict) = json(&["check", "recipes/crammed-bert.ron", "--resolved"]);
+    let fields = verdict["resolved"].as_array().unwrap();
+    let vocabulary = fields.iter().find(|f| f["path"] == "data.tokenizer.vocab").unwrap();
+    assert_eq!((code, &vocabulary["value"], &vocabulary["from"]), (0, &"32768".into(), &"recipes/crammed-bert.ron:10".into()));
+}
+
+#[test]
+fn the_recipe_in_full_is_the_same_recipe() {
+    let place =
+        common::Place::with(&String::from_utf8(cramplan(&["check", "recipes/crammed-bert.ron", "--resolved"]).stdout).unwrap());
+    let (_, theirs) = json(&["check", "recipes/crammed-bert.ron"]);
+    let ours: Value = serde_json::from_slice(&place.run(&["check", "--format", "json"]).stdout).unwrap();
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn safe_mends_are_made_in_place_and_comments_stay() {
+    let right = common::small("steps: 20", "// the end");
+    let wrong =
+        right.replace("optimizer:", "optimzer:").replace("lr: Triangle", "lr: Traingle").replace("steps: 20", "stpes: 20");
+    let place = common::Place::with(&wrong);
+    let output = place.run(&["check", "--fix"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        (output.status.code(), std::fs::read_to_string(place.path().join("recipe.ron")).unwrap()),
+        (Some(0), right),
+        "{said}"
+    );
+    assert_eq!(said.matches("mended `recipe.ron:").count(), 3, "{said}");
+}
+
+#[test]
+fn what_is_not_certain_is_left_to_the_user() {
+    let text = common::small("steps: 20", "").replace("heads: 4", "heads: 5");
+    let place = common::Place::with(&text);
+    let output = place.run(&["check", "--fix"]);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(std::fs::read_to_string(place.path().join("recipe.ron")).unwrap(), text);
+}

@@ -25,31 +25,38 @@ pub fn candidates(full_batch: u64) -> Vec<u64> {
 /// operation starts once for more of them, so the smallest that is as good as the largest is found by bisection too.
 pub fn best_micro_batch(recipe: &Recipe, device: &Device) -> (StepGraphs, Estimate) {
     let batches = candidates(recipe.full_batch());
-    let mut tried: BTreeMap<usize, (StepGraphs, Estimate)> = BTreeMap::new();
-    let fits = |tried: &mut BTreeMap<_, _>, i: usize| at(recipe, device, &batches, tried, i).1.fits();
-    let fitting = first_that(batches.len(), |i| !fits(&mut tried, i));
+    let mut search = Search { recipe, device, like: StepGraphs::build(recipe, 1), tried: BTreeMap::new() };
+    let fitting = first_that(batches.len(), |i| !search.estimate(batches[i]).fits());
     let largest = fitting.saturating_sub(1);
-    let enough = seconds_per_token(&at(recipe, device, &batches, &mut tried, largest).1) * AS_GOOD;
-    let is_enough = |i| seconds_per_token(&at(recipe, device, &batches, &mut tried, i).1) <= enough;
-    let chosen = first_that(largest, is_enough);
-    tried.remove(&chosen).unwrap_or_else(|| cost(recipe, device, batches[chosen]))
+    let enough = seconds_per_token(search.estimate(batches[largest])) * AS_GOOD;
+    let chosen = first_that(largest, |i| seconds_per_token(search.estimate(batches[i])) <= enough);
+    search.cost(batches[chosen])
 }
 
-/// The candidate with number `i`, costed once.
-fn at<'a>(
-    recipe: &Recipe,
-    device: &Device,
-    batches: &[u64],
-    tried: &'a mut BTreeMap<usize, (StepGraphs, Estimate)>,
-    i: usize,
-) -> &'a (StepGraphs, Estimate) {
-    tried.entry(i).or_insert_with(|| cost(recipe, device, batches[i]))
+/// A search among micro-batches, each costed once.
+struct Search<'a> {
+    recipe: &'a Recipe,
+    device: &'a Device,
+    /// Graphs of any micro-batch; the others share what does not depend on it.
+    like: StepGraphs,
+    tried: BTreeMap<u64, Estimate>,
 }
 
-fn cost(recipe: &Recipe, device: &Device, batch: u64) -> (StepGraphs, Estimate) {
-    let graphs = StepGraphs::build(recipe, batch);
-    let estimate = estimate(recipe, &graphs, device);
-    (graphs, estimate)
+impl Search<'_> {
+    /// Only the estimate is kept: the next candidate's graphs take the memory of the last one's, which is faster than more of it.
+    fn estimate(&mut self, batch: u64) -> &Estimate {
+        if !self.tried.contains_key(&batch) {
+            let (_, estimate) = self.cost(batch);
+            self.tried.insert(batch, estimate);
+        }
+        &self.tried[&batch]
+    }
+
+    fn cost(&self, batch: u64) -> (StepGraphs, Estimate) {
+        let graphs = self.like.at(self.recipe, batch);
+        let estimate = estimate(self.recipe, &graphs, self.device);
+        (graphs, estimate)
+    }
 }
 
 /// The first number below `n` for which `holds`, or `n`; it must hold for every number from there on.

@@ -117,10 +117,10 @@ fn out_of_memory(costed: &Costed, places: &Places) -> Option<Diagnostic> {
         step_time(&smaller),
         costed.recipe.full_batch()
     ));
-    Some(match places.is_written("micro_batch") {
-        true => diagnostic.fix(format!("write `micro_batch: {batch}`"), false, places.of("micro_batch"), batch.to_string()),
-        false => diagnostic,
-    })
+    if !places.is_written("micro_batch") {
+        return Some(diagnostic);
+    }
+    Some(diagnostic.fix(format!("write `micro_batch: {batch}`"), false, places.of("micro_batch"), batch.to_string()))
 }
 
 /// The largest smaller micro-batch that fits, planned anew.

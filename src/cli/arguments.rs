@@ -28,8 +28,12 @@ pub enum Verb {
     Init(Init),
     /// Lists the devices that recipes and `--for` can name
     Devices(Devices),
+    /// Explains a field or a choice of a recipe, or the code of a message; without a topic, lists them
+    Explain(Explain),
     /// Shows learning rate and batch over the budget
     Schedule(Schedule),
+    /// Serves an editor: diagnostics, completion and costs as you type (the language server protocol, on stdin and stdout)
+    Lsp(Lsp),
 }
 
 /// Which recipe.
@@ -52,6 +56,12 @@ pub struct Check {
     /// Which recipe.
     #[command(flatten)]
     pub choice: Choice,
+    /// Prints the recipe in full instead: every field, with where its value comes from
+    #[arg(long)]
+    pub resolved: bool,
+    /// Changes the recipe, and what it imports, where the mend of a mistake is certain; comments stay
+    #[arg(long)]
+    pub fix: bool,
     /// How to print the verdict
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -150,6 +160,22 @@ pub struct Devices {
     pub format: Format,
 }
 
+/// `explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A field such as `model.width`, a choice such as `Triangle`, or a code such as `unknown-field`
+    pub topic: Option<String>,
+    /// Prints the reference page of the language, Markdown
+    #[arg(long, conflicts_with_all = ["topic", "json_schema", "format"])]
+    pub reference: bool,
+    /// Prints the JSON Schema of a recipe without units, arithmetic, `let` and imports
+    #[arg(long, conflicts_with_all = ["topic", "format"])]
+    pub json_schema: bool,
+    /// How to print the explanation
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
 /// `schedule`
 #[derive(Debug, Args)]
 pub struct Schedule {
@@ -162,4 +188,12 @@ pub struct Schedule {
     /// How to print the curves
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// `lsp`
+#[derive(Debug, Args)]
+pub struct Lsp {
+    /// Plans for another device than the recipe's or this machine's
+    #[arg(long = "for", value_name = "DEVICE")]
+    pub device: Option<String>,
 }

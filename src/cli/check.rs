@@ -1,27 +1,111 @@
 //! `cramplan check`
 
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
 use super::arguments::{Check, Format};
-use super::{Exit, print, print_json, render, verdict, world};
-use crate::pipeline::{Compilation, Verdict};
+use super::{Exit, fix, print, print_json, render, say, verdict, world};
+use crate::pipeline::{Compilation, Resolved, Verdict};
+use crate::recipe::resolved::{self, Line, Origin};
+use crate::source::Sources;
 
 /// Compiles a recipe and prints the verdict.
 pub fn check(options: &Check) -> Exit {
-    let compilation = match world::compile_choice(&options.choice, world::machine()) {
-        Ok(compilation) => compilation,
-        Err(unreadable) => {
-            return unreadable.refuse(options.format == Format::Json);
-        }
+    let compiled = if options.fix {
+        fix::mend(&options.choice, &world::machine()).map(|mended| {
+            let written = fix::write(&mended);
+            (mended.compilation, written)
+        })
+    } else {
+        world::compile_choice(&options.choice, world::machine()).map(|compilation| (compilation, true))
+    };
+    let (compilation, written) = match compiled {
+        Ok(compiled) => compiled,
+        Err(unreadable) => return unreadable.refuse(options.format == Format::Json),
     };
     match options.format {
-        Format::Json => print_json(&verdict::json(&compilation)),
-        Format::Text => {
-            if let Some(verdict) = &compilation.verdict {
-                print(&verdict::text(verdict));
+        Format::Json => print_json(&as_json(&compilation, options.resolved)),
+        Format::Text => as_text(&compilation, options),
+    }
+    if written { exit(&compilation) } else { Exit::Invalid }
+}
+
+fn as_text(compilation: &Compilation, options: &Check) {
+    if options.resolved {
+        if let Some(resolved) = &compilation.resolved {
+            print(&in_full(resolved, &compilation.sources));
+        }
+    } else if let Some(verdict) = &compilation.verdict {
+        print(&verdict::text(verdict));
+    }
+    render::show(&compilation.diagnostics, &compilation.sources);
+    say_more(compilation, options.fix);
+}
+
+/// Where to read on, and what can be done about it by itself.
+fn say_more(compilation: &Compilation, mended: bool) {
+    let found = &compilation.diagnostics;
+    let Some(first) = found.iter().find(|d| d.is_error()).or(found.first()) else { return };
+    let safe = compilation.diagnostics.iter().filter(|d| d.fixes.iter().any(|fix| fix.safe)).count();
+    let mut line = format!("help: `cramplan explain {}` tells more", first.code);
+    if safe > 0 && !mended {
+        let count = if safe == compilation.diagnostics.len() { "all".to_owned() } else { safe.to_string() };
+        let _ = write!(line, "; `cramplan check --fix` mends {count} of these");
+    }
+    say(&line);
+}
+
+fn as_json(compilation: &Compilation, in_full: bool) -> Value {
+    let mut object = verdict::json(compilation);
+    if let (true, Some(resolved), Some(map)) = (in_full, &compilation.resolved, object.as_object_mut()) {
+        let lines = resolved::lines(&resolved.value);
+        let values = lines.iter().filter_map(|line| {
+            let from = origin(line.origin, resolved, &compilation.sources)?;
+            Some(json!({"path": line.path, "value": line.value.as_ref()?, "from": from}))
+        });
+        map.insert("resolved".to_owned(), values.collect());
+    }
+    object
+}
+
+/// Widest text before which remarks are aligned.
+const REMARKS: usize = 64;
+
+/// The recipe in full, with where each value comes from as a comment.
+fn in_full(resolved: &Resolved, sources: &Sources) -> String {
+    let lines = resolved::lines(&resolved.value);
+    let width = |line: &Line| line.depth * 4 + line.text.chars().count();
+    let column = lines.iter().map(width).filter(|w| *w <= REMARKS).max().unwrap_or(0);
+    let mut out = String::new();
+    for line in &lines {
+        let indent = line.depth * 4;
+        let _ = match origin(line.origin, resolved, sources) {
+            Some(from) => {
+                let gap = column.saturating_sub(width(line)) + 2;
+                writeln!(out, "{:indent$}{}{:gap$}// {from}", "", line.text, "")
             }
-            render::show(&compilation.diagnostics, &compilation.sources);
+            None => writeln!(out, "{:indent$}{}", "", line.text),
+        };
+    }
+    out
+}
+
+/// Where a value comes from, in a word: a file and line, the command line's own, or the default.
+fn origin(origin: Origin, resolved: &Resolved, sources: &Sources) -> Option<String> {
+    match origin {
+        Origin::Nowhere => None,
+        Origin::Default => Some("default".to_owned()),
+        Origin::Written(span) => {
+            let span = resolved.derived.get(&span).copied().unwrap_or(span);
+            let source = sources.get(span.source)?;
+            if source.name.starts_with("--") {
+                return Some(format!("{} {}", source.name, source.text.lines().next().unwrap_or_default()));
+            }
+            let (line, _) = sources.line_column(span);
+            Some(format!("{}:{line}", source.name))
         }
     }
-    exit(&compilation)
 }
 
 /// The exit code of a compilation.

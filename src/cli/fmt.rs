@@ -1,15 +1,14 @@
 //! `cramplan fmt`
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use similar::TextDiff;
 
 use super::arguments::Fmt;
 use super::world::{Unreadable, is_plan, read_text};
-use super::{Exit, complain, print, render, say};
+use super::{Exit, complain, print, render, say, world};
 use crate::diag::Diagnostic;
-use crate::ledger::write_durably;
 use crate::source::{SourceId, Sources};
 use crate::syntax;
 
@@ -93,7 +92,7 @@ fn diff(path: &Path, text: &str, formatted: &str) -> String {
 }
 
 fn write(path: &Path, formatted: &str) -> Exit {
-    match replace(path, formatted) {
+    match world::replace(path, formatted) {
         Ok(()) => {
             say(&format!("formatted `{}`", path.display()));
             Exit::Success
@@ -104,15 +103,4 @@ fn write(path: &Path, formatted: &str) -> Exit {
             Exit::Invalid
         }
     }
-}
-
-/// Puts a text in the place of a file's, which keeps its permissions; a link stays a link.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path: PathBuf = std::fs::canonicalize(path)?;
-    let permissions = std::fs::metadata(&path)?.permissions();
-    if permissions.readonly() {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only"));
-    }
-    write_durably(&path, text.as_bytes())?;
-    std::fs::set_permissions(&path, permissions)
 }

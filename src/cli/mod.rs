@@ -3,8 +3,11 @@
 mod arguments;
 mod check;
 mod devices;
+mod explain;
+mod fix;
 mod fmt;
 mod init;
+mod lsp;
 mod plan;
 mod render;
 #[cfg(feature = "exec")]
@@ -91,7 +94,9 @@ fn dispatch(arguments: Arguments, host: Host) -> Exit {
         Verb::Fmt(options) => fmt::fmt(&options),
         Verb::Init(options) => init::init(&options),
         Verb::Devices(options) => devices::devices(&options),
+        Verb::Explain(options) => explain::explain(&options),
         Verb::Schedule(options) => schedule::schedule(&options),
+        Verb::Lsp(options) => lsp::lsp(&options),
     }
 }
 

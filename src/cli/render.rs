@@ -9,7 +9,7 @@ use miette::{
 };
 use serde_json::{Value, json};
 
-use crate::diag::{Diagnostic, Label, Severity};
+use crate::diag::{Diagnostic, Edit, Label, Severity};
 use crate::source::{Source, Sources, Span};
 
 /// A diagnostic as miette wants it: one text, and the labels in it.
@@ -175,6 +175,12 @@ fn entry(diagnostic: &Diagnostic, sources: &Sources) -> Value {
         .iter()
         .map(|l| json!({"text": l.text, "file": file(l.span, sources), "start": l.span.start, "end": l.span.end}))
         .collect();
+    let edit = |e: &Edit| json!({"file": file(e.span, sources), "start": e.span.start, "end": e.span.end, "text": e.text});
+    let fixes: Vec<Value> = diagnostic
+        .fixes
+        .iter()
+        .map(|fix| json!({"title": fix.title, "safe": fix.safe, "edits": fix.edits.iter().map(edit).collect::<Vec<_>>()}))
+        .collect();
     json!({
         "code": diagnostic.code.as_str(),
         "severity": diagnostic.severity.as_str(),
@@ -186,6 +192,7 @@ fn entry(diagnostic: &Diagnostic, sources: &Sources) -> Value {
         "line": line,
         "column": column,
         "labels": labels,
+        "fixes": fixes,
     })
 }
 

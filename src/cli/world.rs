@@ -1,5 +1,6 @@
 //! Facts of the world outside: files, this machine, the command line's wishes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -8,6 +9,7 @@ use super::arguments::Choice;
 use super::{Exit, complain, print_json, say};
 use crate::device::{Device, HostFacts, Sourced, cpu};
 use crate::diag::Code;
+use crate::ledger::write_durably;
 use crate::pipeline::{Compilation, Inputs, compile};
 use crate::units::Bytes;
 
@@ -43,6 +45,8 @@ impl Unreadable {
         }
         let help = if self.why.kind() == std::io::ErrorKind::NotFound && self.path == Path::new("recipe.ron") {
             "`cramplan init` writes a first recipe here; or name one: `cramplan check recipes/quickstart.ron`".to_owned()
+        } else if self.why.kind() == std::io::ErrorKind::InvalidData {
+            "a recipe is text in UTF-8; is this the right file?".to_owned()
         } else {
             "check the path".to_owned()
         };
@@ -55,7 +59,19 @@ impl Unreadable {
 /// # Errors
 /// Where the recipe cannot be read.
 pub fn compile_choice(choice: &Choice, machine: Device) -> Result<Compilation, Unreadable> {
+    compile_over(choice, machine, &Texts::new())
+}
+
+/// Texts that stand for those of files, by the files' names.
+pub type Texts = BTreeMap<String, String>;
+
+/// Compiles the recipe of a command line with some texts in place of the files'.
+///
+/// # Errors
+/// Where the recipe cannot be read.
+pub fn compile_over(choice: &Choice, machine: Device, texts: &Texts) -> Result<Compilation, Unreadable> {
     let unreadable = |why| Unreadable { path: choice.recipe.clone(), why };
+    let read_text = |path: &Path| texts.get(&path.display().to_string()).map_or_else(|| read_text(path), |text| Ok(text.clone()));
     let text = read_text(&choice.recipe).map_err(unreadable)?;
     if is_plan(&text) {
         return Err(unreadable(std::io::Error::new(std::io::ErrorKind::Unsupported, "a saved plan, not a recipe")));
@@ -88,6 +104,20 @@ pub fn read_text(path: &Path) -> std::io::Result<String> {
     String::from_utf8(bytes).map_err(|e| {
         std::io::Error::new(std::io::ErrorKind::InvalidData, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to()))
     })
+}
+
+/// Puts a text in the place of a file's, which keeps its permissions; a link stays a link.
+///
+/// # Errors
+/// Where it is read-only or cannot be written.
+pub fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let path: PathBuf = std::fs::canonicalize(path)?;
+    let permissions = std::fs::metadata(&path)?.permissions();
+    if permissions.readonly() {
+        return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, "it is read-only"));
+    }
+    write_durably(&path, text.as_bytes())?;
+    std::fs::set_permissions(&path, permissions)
 }
 
 /// This machine's CPU.

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod absent;
 mod remedy;
 mod types;
 mod unknown;
+mod wrap;
 
 pub use types::{Interval, MicroBatch, Pair};
 
@@ -116,6 +118,8 @@ pub struct Decoder {
     lets: Vec<String>,
     path: Vec<&'static str>,
     inside_default: bool,
+    /// The default of the field that is being read, as recipe text.
+    default: Option<&'static str>,
     /// Fields that stand in a wrong struct, with the right one: that they are missing there is no second error.
     misplaced: BTreeSet<String>,
     /// Missing fields, by their path, with the place of their report.
@@ -173,28 +177,34 @@ impl Decoder {
         if self.path.is_empty() {
             self.places.root = head(value);
         }
-        match record_parts(value) {
-            Some((name, given)) => {
-                let other = name.filter(|name| name.as_str() != info.name);
-                if let Some(name) = &other {
-                    self.report(unknown::record(info, name, head(value)));
-                    self.fail();
-                }
-                // Of a struct that is perhaps another one, not every field can be asked for.
-                self.open(value, info, given).map(|fields| Fields { broken: fields.broken || other.is_some(), ..fields })
-            }
-            None => {
-                self.mismatch(value, &TypeInfo::Record(info));
-                None
+        let Some((name, given)) = record_parts(value) else {
+            self.mismatch(value, &TypeInfo::Record(info));
+            return None;
+        };
+        let other = name.filter(|name| name.as_str() != info.name && !name.is_empty());
+        if let Some(name) = &other {
+            let is_root = self.path.is_empty();
+            self.report(unknown::record(info, name, head(value), is_root));
+            self.fail();
+            if is_root && !given.has_any_of(info) {
+                // Another thing altogether: that it has other fields is no news.
+                return None;
             }
         }
+        // Of a struct that is perhaps another one, not every field can be asked for.
+        self.open(value, info, given).map(|fields| Fields { broken: fields.broken || other.is_some(), ..fields })
     }
 
     /// Opens a value that must be one of the structs of `info`. A name that is nearly one of theirs is reported and read as that.
     pub fn open_choice(&mut self, value: &Value, info: &'static ChoiceInfo) -> Option<Fields> {
-        let Some((Some(name), given)) = record_parts(value) else {
-            self.mismatch(value, &TypeInfo::Choice(info));
-            return None;
+        let (name, given) = match record_parts(value) {
+            Some((Some(name), given)) if !name.is_empty() => (name, given),
+            Some((Some(_), given)) if self.by_default(info).is_some() => (self.by_default(info).unwrap_or_default(), given),
+            Some((_, Given::Named(fields))) => return self.open_nameless(value, info, fields),
+            _ => {
+                self.mismatch(value, &TypeInfo::Choice(info));
+                return None;
+            }
         };
         if let Some(variant) = info.variants.iter().find(|v| v.name == name) {
             return self.open(value, variant, given);
@@ -202,7 +212,38 @@ impl Decoder {
         let (diagnostic, meant) = unknown::variant(info, &name, head(value), self.path.last().copied(), &self.lets);
         self.report(diagnostic);
         self.fail();
-        self.open(value, meant?, given)
+        let only = || info.variants.first().filter(|only| info.variants.len() == 1 && given.are_all_of(only));
+        self.open(value, meant.or_else(only)?, given)
+    }
+
+    /// A struct without its name, read as the variant that has its fields. Of one that could not be read whole it was reported already.
+    fn open_nameless(&mut self, value: &Value, info: &'static ChoiceInfo, fields: Vec<FieldValue>) -> Option<Fields> {
+        let given = Given::Named(fields);
+        let mut fitting = info.variants.iter().filter(|variant| given.are_all_of(variant));
+        let meant = fitting.next().filter(|_| fitting.next().is_none());
+        if !matches!(value.kind, ValueKind::Struct { broken: true, .. }) {
+            let wanted = TypeInfo::Choice(info);
+            let subject = self.path.last().map_or("this".to_owned(), |name| format!("`{name}`"));
+            let message = format!("{subject} wants {wanted}, found a struct without a name");
+            let found = Diagnostic::error(Code::WrongType, value.span, message).here(format!("expected {wanted}"));
+            self.report(match meant {
+                Some(variant) => {
+                    let start = Span { end: value.span.start, ..value.span };
+                    let found = found.help(format!("put the name before it: `{}(..)`", variant.name));
+                    found.fix(format!("put `{}` before it", variant.name), true, start, variant.name)
+                }
+                None => found.help(format!("put the name before it: {}", unknown::forms(info))),
+            });
+        }
+        self.fail();
+        self.open(value, meant?, given).map(|fields| Fields { broken: true, ..fields })
+    }
+
+    /// What the field is where nothing says it: its default, or the only choice there is.
+    fn by_default(&self, info: &ChoiceInfo) -> Option<String> {
+        let written = self.default.and_then(|text| text.split('(').next()).map(str::trim);
+        let only = if let [only] = info.variants { Some(only.name) } else { None };
+        written.or(only).map(str::to_owned)
     }
 
     fn open(&mut self, value: &Value, info: &'static RecordInfo, given: Given) -> Option<Fields> {
@@ -253,6 +294,11 @@ impl Decoder {
             let path = self.here();
             self.places.map.insert(path, value.span);
         }
+        self.default = info.default;
+        if absent::refuses_nothing(self, value, info, T::OPTIONAL) {
+            return None;
+        }
+        let value = absent::without_some(self, value, info, T::OPTIONAL);
         T::decode(value, self, info.range.as_ref())
     }
 
@@ -270,7 +316,8 @@ impl Decoder {
         let misspelled =
             fields.given.iter().any(|f| nearest(&f.name.text, [info.name]).is_some() && !is_field(fields.info, &f.name.text));
         let replaced = fields.given.iter().any(|f| unknown::stands_for(&f.name.text, &self.here()));
-        if !misspelled && !replaced && !fields.broken {
+        let imported = fields.given.iter().any(|f| unknown::is_import(&f.name.text));
+        if !misspelled && !replaced && !imported && !fields.broken {
             let message = format!("`{}` lacks the field `{}`", fields.info.name, info.name);
             let wanted = (info.ty)();
             let path = self.here();
@@ -354,6 +401,24 @@ impl Decoder {
 enum Given {
     Named(Vec<FieldValue>),
     Positional(Vec<Value>),
+}
+
+impl Given {
+    /// Whether a struct has all of these fields.
+    fn are_all_of(&self, info: &RecordInfo) -> bool {
+        match self {
+            Self::Named(fields) => fields.iter().all(|f| is_field(info, &f.name.text)),
+            Self::Positional(items) => items.len() <= info.fields.len().min(1),
+        }
+    }
+
+    /// Whether a struct has one of these fields.
+    fn has_any_of(&self, info: &RecordInfo) -> bool {
+        match self {
+            Self::Named(fields) => fields.is_empty() || fields.iter().any(|f| is_field(info, &f.name.text)),
+            Self::Positional(_) => false,
+        }
+    }
 }
 
 /// A value read as a struct or variant: its name, if it has one, and what is in its parentheses.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::overlay::{merge, same_struct, set};
 use self::overrides::Overrides;
 use super::suggest::nearest;
-use super::value::{FieldValue, Impossible, Quantity, Value, ValueKind, unit_help};
+use super::value::{FieldValue, Impossible, Quantity, Value, ValueKind, unit_help, unit_meant, written};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
 use crate::syntax::ast::{self, Document, Expr, ExprKind, Ident};
@@ -36,6 +36,8 @@ pub struct Evaluated {
     pub value: Value,
     /// The `let` names that it defines, in order, with their values.
     pub names: Vec<(String, Value)>,
+    /// The values in which a name stands that an override replaces, by their places, with the place of the override.
+    pub derived: BTreeMap<Span, Span>,
     /// Errors and warnings.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -77,6 +79,8 @@ struct Binding {
     used: bool,
     size: usize,
     height: usize,
+    /// The override that it comes from, itself or by the names that it uses.
+    derived: Option<Span>,
 }
 
 struct Evaluator<'l> {
@@ -89,13 +93,30 @@ struct Evaluator<'l> {
     depth: usize,
     values: usize,
     imports: usize,
+    /// Whether it was said that there is too much.
+    too_much: bool,
+    /// The override that the value being evaluated comes from, as far as it is seen.
+    derived: Option<Span>,
+    all_derived: BTreeMap<Span, Span>,
 }
 
 impl<'l> Evaluator<'l> {
     fn new(load: Option<&'l mut Load<'l>>, source: SourceId, overrides: &'l [ast::Override]) -> Self {
         let scope = Scope::default();
         let overrides = Overrides::new(overrides);
-        Self { load, overrides, diagnostics: Vec::new(), scope, files: vec![source], depth: 0, values: 0, imports: 0 }
+        Self {
+            load,
+            overrides,
+            diagnostics: Vec::new(),
+            scope,
+            files: vec![source],
+            depth: 0,
+            values: 0,
+            imports: 0,
+            too_much: false,
+            derived: None,
+            all_derived: BTreeMap::new(),
+        }
     }
 
     /// The file that is evaluated itself, not imported: the only one whose fields overrides replace.
@@ -118,7 +139,8 @@ impl<'l> Evaluator<'l> {
         self.diagnostics.extend(unclaimed);
         let defined = document.lets.iter().filter_map(|d| Some((&d.name.text, inner.bindings.get(&d.name.text)?)));
         let names = defined.map(|(name, binding)| (name.clone(), binding.value.clone())).collect();
-        Evaluated { value, names, diagnostics: self.finish() }
+        let derived = std::mem::take(&mut self.all_derived);
+        Evaluated { value, names, derived, diagnostics: self.finish() }
     }
 
     /// What was found; a file that is imported twice is reported once.
@@ -158,13 +180,17 @@ impl<'l> Evaluator<'l> {
 
     fn define(&mut self, definition: &ast::Let) {
         let name = &definition.name;
+        let outer = self.derived.take();
         let value = match self.overrides.of_let(&name.text, self.files.len() == 1) {
             Some(instead) => {
                 self.mark_used(&definition.value);
-                self.value(instead)
+                let value = self.value(instead);
+                self.derived = Some(instead.span);
+                value
             }
             None => self.value(&definition.value),
         };
+        let derived = std::mem::replace(&mut self.derived, outer);
         if let Some(first) = self.scope.bindings.get(&name.text) {
             let diagnostic = Diagnostic::error(Code::DuplicateLet, name.span, format!("`{}` is defined twice", name.text))
                 .here("defined again")
@@ -174,7 +200,7 @@ impl<'l> Evaluator<'l> {
             return;
         }
         let (size, height) = measure(&value);
-        self.scope.bindings.insert(name.text.clone(), Binding { value, span: name.span, used: false, size, height });
+        self.scope.bindings.insert(name.text.clone(), Binding { value, span: name.span, used: false, size, height, derived });
     }
 
     /// Counts the names in what an override replaces as used: to replace a value is no reason to call them idle.
@@ -194,8 +220,8 @@ impl<'l> Evaluator<'l> {
     }
 
     fn value(&mut self, expr: &Expr) -> Value {
-        let kind = if let Some(limit) = self.limit(expr.span, 1, 1) {
-            self.report(limit)
+        let kind = if let Some(nothing) = self.limit(expr.span, 1, 1) {
+            nothing
         } else {
             self.depth += 1;
             let kind = self.kind(expr);
@@ -205,8 +231,8 @@ impl<'l> Evaluator<'l> {
         Value { kind, span: expr.span }
     }
 
-    /// Counts values that are added here, and says so where they are too many or too deep.
-    fn limit(&mut self, span: Span, size: usize, height: usize) -> Option<Diagnostic> {
+    /// Counts values that are added here; where they are too many or too deep this is said, and nothing stands in their place.
+    fn limit(&mut self, span: Span, size: usize, height: usize) -> Option<ValueKind> {
         let message = if self.depth + height > MAX_DEPTH {
             format!("with its names and imports this is more than {MAX_DEPTH} levels deep")
         } else if self.values + size > MAX_VALUES {
@@ -215,8 +241,12 @@ impl<'l> Evaluator<'l> {
             self.values += size;
             return None;
         };
-        let diagnostic = Diagnostic::error(Code::SyntaxDepth, span, message).here("too much");
-        Some(diagnostic.help("do `let` names hold names that hold names? write less"))
+        // Once: what comes after it is too much as well.
+        if !std::mem::replace(&mut self.too_much, true) {
+            let diagnostic = Diagnostic::error(Code::SyntaxDepth, span, message).here("too much");
+            self.report(diagnostic.help("do `let` names hold names that hold names? write less"));
+        }
+        Some(ValueKind::Poisoned)
     }
 
     fn kind(&mut self, expr: &Expr) -> ValueKind {
@@ -260,7 +290,11 @@ impl<'l> Evaluator<'l> {
             Some(Err(why)) => self.report(arithmetic_error(unit.span, why)),
             None => {
                 let diagnostic = Diagnostic::error(Code::UnknownUnit, unit.span, format!("there is no unit `{}`", unit.text));
-                self.report(diagnostic.here("not a unit").help(unit_help(&unit.text)))
+                let diagnostic = diagnostic.here("not a unit").help(unit_help(&unit.text));
+                self.report(match unit_meant(&unit.text) {
+                    Some(meant) => diagnostic.fix(format!("write `{meant}`"), true, unit.span, meant),
+                    None => diagnostic,
+                })
             }
         }
     }
@@ -269,8 +303,9 @@ impl<'l> Evaluator<'l> {
     fn lookup(&mut self, name: &Ident) -> Option<ValueKind> {
         if let Some(binding) = self.scope.bindings.get_mut(&name.text) {
             binding.used = true;
+            self.derived = self.derived.or(binding.derived);
             let (kind, size, height) = (binding.value.kind.clone(), binding.size, binding.height);
-            return Some(self.limit(name.span, size, height).map_or(kind, |limit| self.report(limit)));
+            return Some(self.limit(name.span, size, height).unwrap_or(kind));
         }
         let below = *self.scope.declared.get(&name.text)?;
         let diagnostic = Diagnostic::error(Code::UnknownName, name.span, format!("`{}` is used before it is defined", name.text))
@@ -281,15 +316,18 @@ impl<'l> Evaluator<'l> {
     }
 
     fn arithmetic(&mut self, expr: &Expr) -> Option<Quantity> {
-        let (result, place) = match &expr.kind {
+        match &expr.kind {
             ExprKind::Binary(operator, left, right) => {
-                let (left, right) = (self.operand(left), self.operand(right));
-                (left?.combine(*operator, &right?), expr.span)
+                let (a, b) = (self.operand(left), self.operand(right));
+                let (a, b) = (a?, b?);
+                a.combine(*operator, &b).map_err(|why| self.report(failed(expr.span, why, &[(left, &a), (right, &b)]))).ok()
             }
-            ExprKind::Negate(inner) => (self.operand(inner)?.negated(), expr.span),
-            _ => return None,
-        };
-        result.map_err(|why| self.report(arithmetic_error(place, why))).ok()
+            ExprKind::Negate(inner) => {
+                let a = self.operand(inner)?;
+                a.negated().map_err(|why| self.report(failed(expr.span, why, &[(inner, &a)]))).ok()
+            }
+            _ => None,
+        }
     }
 
     /// One side of an operator, which must be a number.
@@ -360,7 +398,11 @@ impl<'l> Evaluator<'l> {
             return Value { kind: ValueKind::Poisoned, span: field.value.span };
         }
         self.overrides.push(&field.name.text);
+        let outer = self.derived.take();
         let value = self.value(&field.value);
+        if let Some(place) = std::mem::replace(&mut self.derived, outer) {
+            self.all_derived.insert(value.span, place);
+        }
         self.overrides.pop();
         value
     }
@@ -418,7 +460,13 @@ impl<'l> Evaluator<'l> {
         })?;
         let source = document.value.span.source;
         if self.files.contains(&source) {
-            return Err(cycle(place, format!("`{}` imports itself, by way of {} files", import.path, self.files.len())));
+            return Err(cycle(
+                place,
+                match self.files.len() {
+                    1 => format!("`{}` imports itself", import.path),
+                    n => format!("`{}` imports itself, by way of {n} files", import.path),
+                },
+            ));
         }
         self.diagnostics.extend(found);
         self.files.push(source);
@@ -426,6 +474,14 @@ impl<'l> Evaluator<'l> {
         self.files.pop();
         Ok(value)
     }
+}
+
+/// Arithmetic without a result; parts that are not plain to see are shown with their values.
+fn failed(span: Span, why: Impossible, parts: &[(&Expr, &Quantity)]) -> Diagnostic {
+    let hidden = parts.iter().filter(|(expr, _)| !matches!(expr.kind, ExprKind::Number(_)));
+    hidden.fold(arithmetic_error(span, why), |diagnostic, (expr, quantity)| {
+        diagnostic.and(expr.span, format!("this is {}", written(&ValueKind::Number((*quantity).clone()))))
+    })
 }
 
 fn arithmetic_error(span: Span, why: Impossible) -> Diagnostic {

@@ -4,6 +4,8 @@
 
 pub mod decode;
 pub mod eval;
+pub mod explain;
+pub mod resolved;
 pub mod rules;
 pub mod schedule;
 pub mod schema;
@@ -47,6 +49,7 @@ pub fn resolve(value: &Value, lets: Vec<String>) -> Resolution {
 #[cfg(test)]
 pub mod testing {
     use super::settings::Recipe;
+    use super::value::Value;
     use crate::source::SourceId;
 
     /// Two blocks of width 32 over sequences of 16 tokens.
@@ -67,13 +70,18 @@ pub mod testing {
         parse(TEXT)
     }
 
-    /// The recipe of a text that must be valid.
-    pub fn parse(text: &str) -> Recipe {
+    /// The value of a text that imports nothing and must have no errors.
+    pub fn value_of(text: &str) -> Value {
         let (document, errors) = crate::syntax::parse(SourceId(0), text);
         assert!(errors.is_empty(), "{errors:?}");
         let (value, errors) = super::eval::evaluate_alone(&document.expect("no syntax errors"));
         assert!(errors.is_empty(), "{errors:?}");
-        let resolution = super::resolve(&value, Vec::new());
+        value
+    }
+
+    /// The recipe of a text that must be valid.
+    pub fn parse(text: &str) -> Recipe {
+        let resolution = super::resolve(&value_of(text), Vec::new());
         resolution.recipe.unwrap_or_else(|| panic!("{:?}", resolution.diagnostics))
     }
 }

@@ -105,10 +105,17 @@ fn halves_are_whole(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
 fn something_is_masked(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     let (rate, sequence) = (recipe.objective.rate, recipe.model.sequence);
     (rate.of(sequence) == 0).then(|| {
+        // A quarter of a percent was meant to be a quarter.
+        let hundredfold = rate.0 * 100.0;
+        let meant = if (0.05..1.0).contains(&hundredfold) {
+            format!("did you mean `{}%`? ", (hundredfold * 1e4).round() / 100.0)
+        } else {
+            String::new()
+        };
         Diagnostic::error(Code::NothingMasked, places.of("objective.rate"), "no token of a sequence would be masked")
             .here(format!("{rate} of {sequence} tokens rounds to none"))
             .and(places.of("model.sequence"), format!("{sequence} tokens"))
-            .help(format!("a rate of at least {:.2}% masks one", 100.0 / sequence as f64))
+            .help(format!("{meant}a rate of at least {:.2}% masks one", 100.0 / sequence as f64))
     })
 }
 
@@ -187,7 +194,9 @@ fn due_within_budget(recipe: &Recipe, every: Interval, places: &Places, field: &
     let budget = &recipe.budget;
     let (interval, limit, limited) = match (every, budget.time, budget.steps) {
         (Interval::Time(every), Some(time), _) if every > time => (every.to_string(), time.to_string(), "budget.time"),
-        (Interval::Steps(every), _, Some(steps)) if every > steps => (every.to_string(), steps.to_string(), "budget.steps"),
+        (Interval::Steps(every), _, Some(steps)) if every > steps => {
+            (format!("{every} steps"), format!("{steps} steps"), "budget.steps")
+        }
         _ => return None,
     };
     // The default of ten minutes is nobody's mistake.

@@ -132,6 +132,11 @@ impl Range {
         Self { min, max, min_included: true, max_included: false }
     }
 
+    /// The lower and the upper bound, each with whether it lies in the range; an infinite one is none.
+    pub const fn bounds(&self) -> [(f64, bool); 2] {
+        [(self.min, self.min_included), (self.max, self.max_included)]
+    }
+
     /// Whether a number lies in the range.
     pub fn contains(&self, x: f64) -> bool {
         let low = if self.min_included { x >= self.min } else { x > self.min };

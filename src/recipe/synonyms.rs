@@ -116,6 +116,26 @@ pub const FIELD_SYNONYMS: &[(&str, &str)] = &[
     ("random_seed", "seed"),
 ];
 
+/// Fields by which other programs take over another file: Hydra's defaults, bases of mmcv, Docker's and GitLab's includes, ESLint's extends.
+pub const IMPORT_FIELDS: &[&str] = &[
+    "defaults",
+    "base",
+    "_base_",
+    "base_config",
+    "extends",
+    "include",
+    "includes",
+    "import",
+    "imports",
+    "inherit",
+    "inherits",
+    "from",
+    "parent",
+];
+
+/// Fields by which other programs say what a struct is: Hydra's, and those of tagged unions.
+pub const TYPE_FIELDS: &[&str] = &["_target_", "type", "_type", "kind", "class", "class_name", "_class"];
+
 /// A variant's or a struct's name elsewhere, or the text that stands for it there, and ours.
 pub const VARIANT_SYNONYMS: &[(&str, &str)] = &[
     // cramming

@@ -92,7 +92,7 @@ pub enum ValueKind {
     Name(Ident),
     /// `Name(field: value)`; also with nothing in the parentheses.
     Struct {
-        /// The name before the parentheses.
+        /// The name before the parentheses; an empty one stands for what the field is by default.
         name: Option<Ident>,
         /// The fields, with those of imports after those that were given. Where a name occurs twice the first counts; a field without
         /// a name is the struct's first.
@@ -121,9 +121,11 @@ impl ValueKind {
             Self::Text(_) => "a text".to_owned(),
             Self::Bool(_) => "a truth value".to_owned(),
             Self::Name(name) => format!("the name `{}`", name.text),
-            Self::Struct { name: Some(name), .. } | Self::Tuple { name: Some(name), .. } => format!("`{}(..)`", name.text),
-            Self::Struct { name: None, .. } => "a struct without a name".to_owned(),
-            Self::Tuple { name: None, items } => format!("{} values in parentheses", items.len()),
+            Self::Struct { name: Some(name), .. } | Self::Tuple { name: Some(name), .. } if !name.text.is_empty() => {
+                format!("`{}(..)`", name.text)
+            }
+            Self::Struct { .. } => "a struct without a name".to_owned(),
+            Self::Tuple { items, .. } => format!("{} values in parentheses", items.len()),
             Self::List(_) => "a list".to_owned(),
             Self::Poisoned => "nothing".to_owned(),
         }
@@ -191,6 +193,11 @@ const UNITS: [Unit; 25] = [
     unit("Gi", Dimension::Plain, 1 << 30),
 ];
 
+/// Every unit with what it measures and how many base units it is, as `times / over`, in the order of the grammar.
+pub fn units() -> impl Iterator<Item = (&'static str, Dimension, i128, i128)> {
+    UNITS.iter().map(|unit| (unit.name, unit.dimension, unit.times, unit.over))
+}
+
 /// Words that people write for a unit, and the unit.
 const SYNONYMS: [(&[&str], &str); 9] = [
     (&["sec", "secs", "second", "seconds"], "s"),
@@ -203,6 +210,11 @@ const SYNONYMS: [(&[&str], &str); 9] = [
     (&["thousand"], "k"),
     (&["FLOPs", "FLOPS", "flops", "flop"], "FLOP"),
 ];
+
+/// The unit that a word means beyond doubt, such as `minutes`; letters that could be two things mean none.
+pub(super) fn unit_meant(word: &str) -> Option<&'static str> {
+    SYNONYMS.iter().find(|(words, _)| word.len() > 2 && words.contains(&word)).map(|(_, unit)| *unit)
+}
 
 /// Why there is no unit of a name: what could be meant.
 pub(super) fn unit_help(name: &str) -> String {
@@ -363,6 +375,80 @@ fn share(part: Numeric, of: Numeric) -> Result<Numeric, Impossible> {
     Ok(if is_whole { Numeric::Integer(whole as i128) } else { Numeric::Float(product) })
 }
 
+/// A value as it is written in a recipe; what it reads back as is equal.
+pub fn written(kind: &ValueKind) -> String {
+    let all = |items: &[Value]| items.iter().map(|v| written(&v.kind)).collect::<Vec<_>>().join(", ");
+    let named = |name: &Option<Ident>| name.as_ref().map_or(String::new(), |n| n.text.clone());
+    match kind {
+        ValueKind::Number(quantity) => written_number(quantity),
+        ValueKind::Text(text) => format!("{text:?}"),
+        ValueKind::Bool(flag) => flag.to_string(),
+        ValueKind::Name(name) => name.text.clone(),
+        ValueKind::Struct { name, fields, .. } => {
+            let fields: Vec<String> = fields.iter().map(|f| format!("{}: {}", f.name.text, written(&f.value.kind))).collect();
+            format!("{}({})", named(name), fields.join(", "))
+        }
+        ValueKind::Tuple { name, items } if name.is_none() && items.len() == 1 => format!("({},)", all(items)),
+        ValueKind::Tuple { name, items } => format!("{}({})", named(name), all(items)),
+        ValueKind::List(items) => format!("[{}]", all(items)),
+        ValueKind::Poisoned => "?".to_owned(),
+    }
+}
+
+fn numeric(number: Numeric) -> String {
+    match number {
+        Numeric::Integer(n) => n.to_string(),
+        Numeric::Float(x) => format!("{x:?}"),
+    }
+}
+
+/// Whether two numbers are the same to the bit: what is written must read back so.
+fn same(a: f64, b: f64) -> bool {
+    a.to_bits() == b.to_bits()
+}
+
+/// A number in the largest unit in which it is whole, else in the one in which it is exact.
+fn written_number(quantity: &Quantity) -> String {
+    let base = match quantity.dimension {
+        Dimension::Plain => return numeric(quantity.number),
+        Dimension::Percent => return written_share(quantity.number),
+        Dimension::Rate => return format!("{} / 1s", numeric(quantity.number)),
+        Dimension::SizeRate => return format!("{}B / 1s", numeric(quantity.number)),
+        Dimension::WorkRate => return format!("{}FLOP / 1s", numeric(quantity.number)),
+        Dimension::Time => "s",
+        Dimension::Size => "B",
+        Dimension::Work => "FLOP",
+    };
+    let exactly = |unit: &&Unit| {
+        let count = divide(quantity.number, Numeric::Integer(unit.times)).ok()?;
+        let count = multiply(count, Numeric::Integer(unit.over)).ok()?;
+        let whole = match count {
+            Numeric::Integer(n) => n,
+            Numeric::Float(x) if x.fract() == 0.0 && x.abs() < 9.0e15 => x as i128,
+            Numeric::Float(_) => return None,
+        };
+        let back = Quantity::with_unit(Numeric::Integer(whole), unit.name)?.ok()?;
+        (whole != 0 && same(back.number.as_f64(), quantity.number.as_f64())).then(|| format!("{whole}{}", unit.name))
+    };
+    let mut units: Vec<&Unit> = UNITS.iter().filter(|u| u.dimension == quantity.dimension).collect();
+    units.sort_by_key(|u| std::cmp::Reverse((u.times, -u.over)));
+    // Binary units before decimal ones of nearly the same size: `11GiB`, not `11811160064B`.
+    units.iter().find_map(exactly).unwrap_or_else(|| format!("{}{base}", numeric(quantity.number)))
+}
+
+/// A share as a percentage where that reads back as the same number.
+fn written_share(number: Numeric) -> String {
+    let x = number.as_f64();
+    let percent = (x * 100.0 * 1e9).round() / 1e9;
+    let candidates = [percent, x * 100.0];
+    let exact = candidates.into_iter().find(|p| same(p / 100.0, x));
+    match exact {
+        Some(p) if p.fract() == 0.0 && p.abs() < 9.0e15 => format!("{}%", p as i128),
+        Some(p) => format!("{p:?}%"),
+        None => format!("Ratio({x:?})"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,6 +464,42 @@ mod tests {
         assert_eq!(of(Numeric::Float(0.1), "%").map(|q| q.number), Some(Numeric::Float(0.1 / 100.0)));
         assert_eq!(of(Numeric::Float(1.5), "GiB").map(|q| q.number), Some(Numeric::Float(1_610_612_736.0)));
         assert_eq!(of(Numeric::Integer(3), "EFLOP").map(|q| q.number), Some(Numeric::Integer(3_000_000_000_000_000_000)));
+    }
+
+    #[test]
+    fn numbers_are_written_in_the_unit_in_which_they_are_whole() {
+        let shown = |number, unit| written_number(&of(number, unit).expect("a unit"));
+        assert_eq!(shown(Numeric::Integer(36), "h"), "36h");
+        assert_eq!(shown(Numeric::Integer(48), "h"), "2d");
+        assert_eq!(shown(Numeric::Float(0.5), "s"), "500ms");
+        assert_eq!(shown(Numeric::Integer(11), "GiB"), "11GiB");
+        assert_eq!(shown(Numeric::Integer(11), "GB"), "11GB");
+        assert_eq!(shown(Numeric::Float(1.5), "EFLOP"), "1500PFLOP");
+        assert_eq!(shown(Numeric::Float(12.5), "%"), "12.5%");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_reads_back_as_the_same(x in proptest::num::f64::POSITIVE, n in 0_i128..1 << 90) {
+            use Dimension::{Percent, Plain, Size, Time, Work};
+            for dimension in [Plain, Percent, Time, Size, Work] {
+                for number in [Numeric::Float(x), Numeric::Integer(n)] {
+                    let text = written_number(&Quantity { number, dimension });
+                    let (expression, errors) = crate::syntax::parse_expression(crate::source::SourceId(0), &text);
+                    assert!(errors.is_empty(), "{text}: {errors:?}");
+                    let value = crate::recipe::eval::evaluate_expression(&expression.expect("short")).0;
+                    let back = match &value.kind {
+                        ValueKind::Number(q) => q.number.as_f64(),
+                        ValueKind::Tuple { items, .. } => match &items[0].kind {
+                            ValueKind::Number(q) => q.number.as_f64(),
+                            other => panic!("{other:?}"),
+                        },
+                        other => panic!("{text}: {other:?}"),
+                    };
+                    assert_eq!(back, number.as_f64(), "{text}");
+                }
+            }
+        }
     }
 
     #[test]

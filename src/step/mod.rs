@@ -13,6 +13,7 @@ pub mod parameter;
 pub mod tensor;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -107,8 +108,8 @@ pub struct StepGraphs {
     /// The extents they were built for.
     pub extents: Extents,
     /// The parameters of the model.
-    pub parameters: Parameters,
-    graphs: BTreeMap<Walk, StepGraph>,
+    pub parameters: Arc<Parameters>,
+    graphs: BTreeMap<Walk, Arc<StepGraph>>,
 }
 
 impl StepGraphs {
@@ -116,16 +117,22 @@ impl StepGraphs {
     pub fn build(recipe: &Recipe, batch: u64) -> Self {
         let extents = Extents::new(recipe, batch);
         let parameters = Parameters::of(recipe, &extents);
-        let graphs = Walk::ALL
-            .into_iter()
-            .map(|walk| {
-                let graph = match walk {
-                    Walk::Update => update(&parameters, &recipe.optimizer),
-                    _ => micro_step(&parameters, &extents, walk),
-                };
-                (walk, graph)
-            })
-            .collect();
+        let update = Arc::new(update(&parameters, &recipe.optimizer));
+        Self::around(extents, Arc::new(parameters), &update)
+    }
+
+    /// The graphs of the same recipe at another micro-batch; parameters and update do not depend on it and are shared.
+    #[must_use]
+    pub fn at(&self, recipe: &Recipe, batch: u64) -> Self {
+        Self::around(Extents::new(recipe, batch), self.parameters.clone(), &self.graphs[&Walk::Update])
+    }
+
+    fn around(extents: Extents, parameters: Arc<Parameters>, update: &Arc<StepGraph>) -> Self {
+        let graph = |walk| match walk {
+            Walk::Update => update.clone(),
+            _ => Arc::new(micro_step(&parameters, &extents, walk)),
+        };
+        let graphs = Walk::ALL.into_iter().map(|walk| (walk, graph(walk))).collect();
         Self { extents, parameters, graphs }
     }
 

@@ -8,6 +8,8 @@
 //! Invariant: the brackets of the result match, tokens keep their order, and those that were put in have no width. Where brackets match from
 //! the start nothing is looked at twice and nothing is changed.
 
+mod lost;
+
 use super::lexer::{Kind, Token};
 use super::parser::closing;
 use crate::diag::{Code, Diagnostic};
@@ -121,8 +123,11 @@ impl Mender {
                 Some(c) => self.closed(c, i, token),
                 None if token.kind == Kind::End => self.end(token),
                 None => {
-                    self.open_what_was_lost(i, &token);
-                    self.plain(token);
+                    self.close_before_field(i, &token);
+                    if !self.split_name_and_field(i, &token) {
+                        self.open_what_was_lost(i, &token);
+                        self.plain(token);
+                    }
                 }
             }
         }
@@ -361,6 +366,10 @@ impl Mender {
     /// A closing bracket without its opening one: where the value that it ends begins on this line, the opening one was lost there; else
     /// the closing one is too much.
     fn closes_nothing(&mut self, c: char, token: &Token, open: Option<Open>) {
+        if c == ')' && (self.open_after_name(token) || self.split_name_and_number(token)) {
+            self.out.push(token.clone());
+            return;
+        }
         self.surplus[kind_of(c)] += 1;
         if let Some(open) = open.filter(|open| c == ']' && open.value > open.at + 1 && open.value < self.out.len()) {
             self.surplus[kind_of(c)] -= 1;

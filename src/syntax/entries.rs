@@ -2,23 +2,37 @@
 //!
 //! Invariant: one mistake gives one diagnostic; brackets that do not match are reported once for the whole text.
 
-use super::ast::{Expr, ExprKind, Field, Ident, Import, Rest, Struct, Tuple};
-use super::lexer::Kind;
+use super::ast::{Expr, ExprKind, Field, Ident, Rest, Struct, Tuple};
+use super::lexer::{Kind, is_name};
 use super::parser::{MAX_DEPTH, Parser};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Edit};
 use crate::source::Span;
 
-enum Entry {
+/// What stands between two commas.
+pub(super) enum Entry {
     Field(Field),
     Item(Expr),
-    Rest(Rest),
+    /// An import, and whether it was reported that it stands in a wrong place.
+    Rest {
+        rest: Rest,
+        told: bool,
+    },
+}
+
+/// What is being read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Parentheses,
+    List,
+    /// Braces, whose fields have quoted names.
+    Map,
 }
 
 impl Entry {
     fn is_poisoned(&self) -> bool {
         match self {
             Self::Field(Field { value, .. }) | Self::Item(value) => matches!(value.kind, ExprKind::Poisoned),
-            Self::Rest(rest) => rest.import.is_none(),
+            Self::Rest { rest, .. } => rest.import.is_none(),
         }
     }
 }
@@ -36,7 +50,7 @@ impl Parser<'_> {
     /// `( .. )`, after a name or alone. EBNF `struct`, `tuple`, `group`.
     pub(super) fn parentheses(&mut self, name: Option<Ident>) -> Expr {
         let start = name.as_ref().map_or(self.span(), |n| n.span);
-        match self.body(false) {
+        match self.body(Shape::Parentheses) {
             Some(body) => {
                 let below = self.height;
                 let kind = self.classify(name, body);
@@ -49,35 +63,74 @@ impl Parser<'_> {
     /// `[ .. ]` EBNF `list`.
     pub(super) fn list(&mut self) -> Expr {
         let start = self.span();
-        let Some(body) = self.body(true) else { return self.poisoned(start.to(self.last())) };
+        let Some(body) = self.body(Shape::List) else { return self.poisoned(start.to(self.last())) };
         let below = self.height;
         let items = body.entries.into_iter().filter_map(|entry| self.list_item(entry)).collect();
         self.grown(ExprKind::List(items), start.to(self.last()), below)
     }
 
-    /// `{ .. }`, which is no value.
-    pub(super) fn map(&mut self) -> Expr {
+    /// `{ .. }`, which is no value. With names before its values it is read as a struct; `of` is the field that it stands in.
+    pub(super) fn map(&mut self, of: Option<&str>) -> Expr {
         let start = self.span();
-        self.skip_balanced();
-        let diagnostic = Diagnostic::error(Code::SyntaxUnsupported, start, "a recipe has no maps").here("a map begins here");
-        self.report(diagnostic.help("fields stand in parentheses, `(name: value)`, and lists in `[` and `]`"));
-        self.poisoned(start.to(self.last()))
+        let found = Diagnostic::error(Code::SyntaxUnsupported, start, "a recipe has no maps").here("a map begins here");
+        let named = matches!(self.peek(1), Kind::Ident(_) | Kind::Text(_)) && matches!(self.peek(2), Kind::Punct(':' | '='));
+        if !named {
+            self.skip_balanced();
+            self.report(found.help("fields stand in parentheses, `(name: value)`, and lists in `[` and `]`"));
+            return self.poisoned(start.to(self.last()));
+        }
+        // Maps within a map are the same mistake.
+        let outer = self.braces.take();
+        let is_outermost = outer.is_none();
+        self.braces = Some(outer.unwrap_or_default());
+        self.make_parentheses(start, if of.is_none() { "Recipe(" } else { "(" });
+        let body = self.body(Shape::Map);
+        self.make_parentheses(self.last(), ")");
+        let help = match of {
+            None => "a recipe is `Recipe(name: value, ..)`, and each part of it `Name(name: value, ..)`".to_owned(),
+            Some("") => {
+                "fields stand in parentheses, with the name of their struct before them: `Name(name: value, ..)`".to_owned()
+            }
+            Some(of) => {
+                format!("fields stand in parentheses, with the name of their struct before them: `{of}: Name(name: value, ..)`")
+            }
+        };
+        if is_outermost {
+            let edits = self.braces.take().unwrap_or_default();
+            self.report(found.help(help).edits("write parentheses in place of the braces", false, edits));
+        }
+        let Some(body) = body else { return self.poisoned(start.to(self.last())) };
+        let below = self.height;
+        // What it lacks, such as the name of a variant, is part of what was reported.
+        let record = Struct { broken: true, ..self.gather(None, body.entries, body.broken) };
+        self.grown(ExprKind::Struct(record), start.to(self.last()), below)
+    }
+
+    fn make_parentheses(&mut self, span: Span, text: &str) {
+        if let Some(edits) = &mut self.braces {
+            edits.push(Edit { span, text: text.to_owned() });
+        }
     }
 
     /// `Name { .. }`, read as `Name( .. )`.
     pub(super) fn braces(&mut self, name: Ident) -> Expr {
         let message = format!("the fields of `{}` stand in parentheses", name.text);
-        let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), message).here("not expected here");
-        self.report(diagnostic.help(format!("write `{}(..)`", name.text)));
-        let span = name.span;
-        let Some(body) = self.body(false) else { return self.poisoned(span) };
+        let (span, open) = (name.span, self.span());
+        let found = Diagnostic::error(Code::SyntaxUnexpected, open, message).here("not expected here");
+        let found = found.help(format!("write `{}(..)`", name.text));
+        let body = self.body(Shape::Parentheses);
+        let edits = [(open, "("), (self.last(), ")")].map(|(span, text)| Edit { span, text: text.to_owned() });
+        // A brace that was put in is reported with a mend of its own.
+        let safe = !self.last().is_empty();
+        self.report(found.edits("write parentheses", safe, edits.into()));
+        let Some(body) = body else { return self.poisoned(span) };
         let below = self.height;
         let kind = self.classify(Some(name), body);
         self.grown(kind, span.to(self.last()), below)
     }
 
     /// Everything up to the closing bracket; `None` where it would be too deep. EBNF `entries`.
-    fn body(&mut self, list: bool) -> Option<Body> {
+    fn body(&mut self, shape: Shape) -> Option<Body> {
         let opener = self.span();
         if self.open + 1 >= MAX_DEPTH {
             self.report_depth(opener);
@@ -88,20 +141,38 @@ impl Parser<'_> {
         self.open += 1;
         let (mut body, mut height) = (Body { entries: Vec::new(), trailing: false, broken: false }, 0);
         while !self.at_end() {
-            let before = self.position();
-            if let Some(entry) = self.entry(list) {
-                body.broken |= matches!(&entry, Entry::Item(Expr { kind: ExprKind::Poisoned, .. }));
-                body.trailing = self.separator(entry.is_poisoned());
-                body.entries.push(entry);
-                height = height.max(self.height);
-            }
-            if self.position() == before {
-                self.bump();
-            }
+            self.one_entry(shape, &mut body, &mut height);
         }
         self.open -= 1;
         self.height = height;
         Some(body)
+    }
+
+    /// An entry and what parts it from the next one.
+    fn one_entry(&mut self, shape: Shape, body: &mut Body, height: &mut usize) {
+        let before = self.position();
+        if let Some(mut entry) = self.entry(shape) {
+            if let Entry::Field(field) = &mut entry {
+                self.comma_in_number(&mut field.value);
+            }
+            body.broken |= matches!(&entry, Entry::Item(Expr { kind: ExprKind::Poisoned, .. }));
+            body.trailing = self.separator(entry.is_poisoned());
+            body.entries.push(entry);
+            *height = (*height).max(self.height);
+        }
+        if self.position() == before {
+            self.bump();
+        }
+    }
+
+    /// Everything up to the end of the text; gives the height of the highest, and whether something could not be read.
+    pub(super) fn entries_to_the_end(&mut self, entries: &mut Vec<Entry>) -> (usize, bool) {
+        let (mut body, mut height) = (Body { entries: Vec::new(), trailing: false, broken: false }, 0);
+        while *self.kind() != Kind::End {
+            self.one_entry(Shape::Parentheses, &mut body, &mut height);
+        }
+        entries.append(&mut body.entries);
+        (height, body.broken)
     }
 
     /// Whether the body ends here; takes the closing bracket, which is the right one, since brackets were mended.
@@ -119,7 +190,10 @@ impl Parser<'_> {
         match self.kind() {
             Kind::Punct(',') => (),
             Kind::Punct(')' | ']' | '}') | Kind::End => return false,
-            Kind::Punct(';') => self.unexpected("`,`", "put a `,` here"),
+            Kind::Punct(';') => {
+                let found = self.not_expected("`,`", "put a `,` here");
+                self.report(found.fix("write `,`", true, self.span(), ","));
+            }
             Kind::Bad => self.recover(),
             _ if poisoned => self.recover(),
             _ if self.begins_entry() => self.missing_comma(),
@@ -136,13 +210,31 @@ impl Parser<'_> {
     }
 
     fn missing_comma(&mut self) {
+        let gap = self.gap();
         let message = format!("expected `,` before {}", self.found());
-        let diagnostic = Diagnostic::error(Code::SyntaxMissingComma, self.gap(), message).here("the value ends here");
-        self.report(diagnostic.help("put a `,` here"));
+        let found = Diagnostic::error(Code::SyntaxMissingComma, gap, message).here("the value ends here");
+        let found = match self.swallowed() {
+            Some(comment) => {
+                let help = "`//` begins a comment, which hides the rest of the line: a division is `/`";
+                let sign = Span { end: comment.start + 2, ..comment };
+                found.and(comment, "a comment").help(help).fix("write `/`", false, sign, "/")
+            }
+            None => found.help("put a `,` here").fix("put a `,` here", true, gap, ","),
+        };
+        self.report(found);
+    }
+
+    /// The comment that touches the last token and goes on like a division: `768//64,`.
+    fn swallowed(&self) -> Option<Span> {
+        let gap = self.gap();
+        let rest = self.text.get(gap.start as usize..self.span().start as usize)?;
+        let line = rest.strip_prefix("//")?.split('\n').next().unwrap_or_default().trim_end();
+        let divides = line.starts_with(|c: char| c.is_alphanumeric() || c == '(');
+        divides.then(|| Span { end: gap.start + 2 + line.len() as u32, ..gap })
     }
 
     /// Skips to where an entry ends or a field begins.
-    fn recover(&mut self) {
+    pub(super) fn recover(&mut self) {
         loop {
             match *self.kind() {
                 Kind::Punct(',' | ';') | Kind::End => return,
@@ -155,10 +247,10 @@ impl Parser<'_> {
     }
 
     /// One entry; `None` where there was only a stray comma or a misplaced `let`. EBNF `field`.
-    fn entry(&mut self, list: bool) -> Option<Entry> {
+    fn entry(&mut self, shape: Shape) -> Option<Entry> {
         self.height = 1;
         match self.kind() {
-            Kind::Dots => return Some(Entry::Rest(self.rest())),
+            Kind::Dots => return self.rest(),
             Kind::Punct(',' | ';') => {
                 self.stray_comma();
                 return None;
@@ -169,7 +261,10 @@ impl Parser<'_> {
             }
             _ => (),
         }
-        if let Some(name) = self.field_name(list) {
+        if let Some(import) = self.dotless_import() {
+            return Some(import);
+        }
+        if let Some(name) = self.field_name(shape) {
             let value = self.field_value(&name);
             return Some(Entry::Field(Field { name, value }));
         }
@@ -179,8 +274,8 @@ impl Parser<'_> {
     fn stray_comma(&mut self) {
         let message = format!("nothing stands before this {}", self.found());
         let help = format!("take the {} out", self.found());
-        let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), message).here("not expected here").help(help);
-        self.report(diagnostic);
+        let found = Diagnostic::error(Code::SyntaxUnexpected, self.span(), message).here("not expected here").help(help);
+        self.report(found.fix("take it out", true, self.span(), ""));
         self.bump();
     }
 
@@ -193,23 +288,43 @@ impl Parser<'_> {
     }
 
     /// Takes the name of a field and the `:`, also where another sign or none stands for it.
-    fn field_name(&mut self, list: bool) -> Option<Ident> {
+    fn field_name(&mut self, shape: Shape) -> Option<Ident> {
         match (self.kind(), self.peek(1)) {
-            (Kind::Ident(_), Kind::Punct(':')) if !self.is(2, ':') => self.ident_and_bump(),
-            (Kind::Ident(_), Kind::Punct('=')) => {
-                let name = self.ident();
-                self.unexpected("`:`", "put a `:` here");
-                self.bump();
+            (Kind::Ident(_), Kind::Punct(':')) if !self.is(2, ':') => {
+                let name = self.ident_and_bump();
+                self.assignment();
                 name
             }
-            (Kind::Text(text), Kind::Punct(':')) => Some(self.quoted_name(text.clone())),
-            (Kind::Ident(word), _) if !list && is_lower(word) && self.value_without_colon() => {
+            (Kind::Ident(_), Kind::Punct('=')) => {
+                let name = self.ident();
+                self.assignment();
+                name
+            }
+            (Kind::Ident(_), Kind::Punct('-' | '.')) if shape != Shape::List => self.compound_name(),
+            (Kind::Text(text), Kind::Punct(':')) => Some(self.quoted_name(text.clone(), shape)),
+            (Kind::Ident(word), _) if shape != Shape::List && is_lower(word) && self.value_without_colon() => {
                 let name = self.ident()?;
-                self.missing_colon(&name.text, self.gap());
+                let safe = !matches!(self.kind(), Kind::Ident(_));
+                self.missing_colon(&name.text, safe);
                 Some(name)
             }
             _ => None,
         }
+    }
+
+    /// `=`, `=>` and `:=` in place of `:`, which was taken if it is there.
+    fn assignment(&mut self) {
+        if !self.is(0, '=') {
+            return;
+        }
+        let start = self.span();
+        let found = self.not_expected("`:`", "put a `:` here");
+        self.bump();
+        if self.is(0, '>') || self.is(0, '=') {
+            self.bump();
+        }
+        let after_colon = self.text.get(..start.start as usize).is_some_and(|before| before.ends_with(':'));
+        self.report(found.fix("write `:`", true, start.to(self.last()), if after_colon { "" } else { ":" }));
     }
 
     fn ident_and_bump(&mut self) -> Option<Ident> {
@@ -218,12 +333,18 @@ impl Parser<'_> {
         name
     }
 
-    fn quoted_name(&mut self, text: String) -> Ident {
-        let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), "the name of a field stands without quotes");
-        self.report(diagnostic.here("a text").help(format!("write `{text}:`")));
+    fn quoted_name(&mut self, text: String, shape: Shape) -> Ident {
         let span = self.span();
         self.bump();
         self.bump();
+        let plain = is_name(&text);
+        if shape == Shape::Map {
+            self.make_parentheses(span, &text);
+        } else {
+            let found = Diagnostic::error(Code::SyntaxUnexpected, span, "the name of a field stands without quotes");
+            let found = found.here("a text").help(format!("write `{text}:`"));
+            self.report(if plain { found.fix(format!("write `{text}`"), true, span, text.as_str()) } else { found });
+        }
         Ident { text, span }
     }
 
@@ -236,10 +357,14 @@ impl Parser<'_> {
         }
     }
 
-    fn missing_colon(&mut self, name: &str, place: Span) {
-        let diagnostic =
-            Diagnostic::error(Code::SyntaxUnexpected, place, format!("expected `:` after `{name}`")).here("the name ends here");
-        self.report(diagnostic.help("put a `:` here"));
+    /// Reports that no `:` stands after the name that was taken last.
+    fn missing_colon(&mut self, name: &str, safe: bool) {
+        self.missing_colon_at(name, self.gap(), safe);
+    }
+
+    fn missing_colon_at(&mut self, name: &str, place: Span, safe: bool) {
+        let found = Diagnostic::error(Code::SyntaxUnexpected, place, format!("expected `:` after `{name}`"));
+        self.report(found.here("the name ends here").help("put a `:` here").fix("put a `:` here", safe, place, ":"));
     }
 
     fn field_value(&mut self, name: &Ident) -> Expr {
@@ -251,7 +376,11 @@ impl Parser<'_> {
             _ => false,
         };
         if !absent {
-            return self.expression();
+            return match self.kind() {
+                Kind::Punct('{') => self.map(Some(&name.text)),
+                _ if self.begins_dashes() => self.dashes(),
+                _ => self.expression(),
+            };
         }
         self.missing_value(&name.text, self.gap());
         self.poisoned(self.gap())
@@ -262,37 +391,11 @@ impl Parser<'_> {
         self.report(diagnostic.here("a value is missing here").help(format!("write `{name}: value`")));
     }
 
-    /// `..import("path")` EBNF `rest`.
-    fn rest(&mut self) -> Rest {
-        let start = self.span();
-        self.bump();
-        let import = self.import();
-        if import.is_none() {
-            self.unexpected("`import(\"recipe.ron\")`", "write `..import(\"recipe.ron\")`");
-            self.recover();
-        }
-        Rest { span: start.to(self.last()), import }
-    }
-
-    fn import(&mut self) -> Option<Import> {
-        if !matches!(self.kind(), Kind::Ident(word) if word == "import") || !self.is(1, '(') {
-            return None;
-        }
-        let Kind::Text(path) = self.peek(2) else { return None };
-        let path = path.clone();
-        self.bump();
-        self.bump();
-        let path_span = self.span();
-        self.bump();
-        self.eat(',');
-        self.eat(')').then_some(Import { path, path_span })
-    }
-
     fn list_item(&mut self, entry: Entry) -> Option<Expr> {
         let (span, value) = match entry {
             Entry::Item(value) => return Some(value),
             Entry::Field(field) => (field.name.span, Some(field.value)),
-            Entry::Rest(rest) => (rest.span, None),
+            Entry::Rest { rest, .. } => (rest.span, None),
         };
         let diagnostic =
             Diagnostic::error(Code::SyntaxUnexpected, span, "a list holds values, not fields").here("not expected here");
@@ -310,15 +413,23 @@ impl Parser<'_> {
             body.entries.into_iter().filter_map(|e| if let Entry::Item(value) = e { Some(value) } else { None }).collect();
         match items.pop() {
             Some(only) if name.is_none() && items.is_empty() && !body.trailing => ExprKind::Group(Box::new(only)),
-            last => ExprKind::Tuple(Tuple { name, items: items.into_iter().chain(last).collect() }),
+            last => {
+                items.extend(last);
+                if name.is_some() {
+                    self.commas_in_tuple(&mut items);
+                }
+                ExprKind::Tuple(Tuple { name, items })
+            }
         }
     }
 
-    fn gather(&mut self, name: Option<Ident>, entries: Vec<Entry>, broken: bool) -> Struct {
-        let (mut fields, mut rest, mut broken) = (Vec::new(), None::<Rest>, broken);
+    pub(super) fn gather(&mut self, name: Option<Ident>, mut entries: Vec<Entry>, broken: bool) -> Struct {
+        let mut broken = self.without_paths(&mut entries) || broken;
+        let (mut fields, mut rest, mut told) = (Vec::new(), None::<Rest>, false);
         for entry in entries {
-            if let (Some(rest), false) = (&rest, entry.is_poisoned()) {
+            if let (Some(rest), false, false) = (&rest, entry.is_poisoned(), told) {
                 self.report_early_rest(rest.span);
+                told = true;
             }
             match entry {
                 Entry::Field(field) => fields.push(field),
@@ -326,7 +437,10 @@ impl Parser<'_> {
                     Some(field) => fields.push(field),
                     None => broken = true,
                 },
-                Entry::Rest(new) => rest = rest.or(Some(new)),
+                Entry::Rest { rest: new, told: before } => {
+                    told |= before;
+                    rest = rest.or(Some(new));
+                }
             }
         }
         Struct { name, fields, rest, broken }
@@ -351,17 +465,13 @@ impl Parser<'_> {
                 self.missing_value(&name.text, after(&name));
                 Some(Field { value: self.poisoned(after(&name)), name })
             }
-            ExprKind::Tuple(Tuple { name: Some(name), .. }) if name.text == "import" => {
-                let diagnostic =
-                    Diagnostic::error(Code::SyntaxUnexpected, value.span, "an import begins with `..`").here("not expected here");
-                self.report(diagnostic.help("put `..` before it"));
-                None
-            }
-            ExprKind::Tuple(Tuple { name: Some(name), .. }) | ExprKind::Struct(Struct { name: Some(name), .. })
+            ExprKind::Tuple(Tuple { name: Some(ref name), .. }) | ExprKind::Struct(Struct { name: Some(ref name), .. })
                 if is_lower(&name.text) =>
             {
-                self.missing_colon(&name.text, after(&name));
-                Some(Field { value: self.poisoned(value.span), name })
+                let name = name.clone();
+                self.missing_colon_at(&name.text, after(&name), true);
+                let span = Span { start: name.span.end, ..value.span };
+                Some(Field { value: Expr { kind: Self::without_name(value.kind), span }, name })
             }
             _ => {
                 let diagnostic =

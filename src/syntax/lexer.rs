@@ -3,7 +3,11 @@
 //! Invariant: the tokens end with exactly one `End`, their spans rise, and each fault left a `Bad` token or `broken` behind, but
 //! for those of a line or a blank that is passed over.
 
+mod conflict;
+mod foreign;
 mod range;
+
+use std::ops::Range;
 
 use nom::branch::alt;
 use nom::bytes::complete::{is_not, tag, take_till, take_until, take_while, take_while1};
@@ -13,14 +17,15 @@ use nom::multi::many0_count;
 use nom::sequence::{delimited, pair, preceded};
 use nom::{IResult, Offset, Parser};
 
+use self::conflict::Conflict;
 use super::ast::Numeric;
 use super::literal::{Fault, begins_name, continues_name, number, raw_opener, unescape};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Edit, Fix};
 use crate::source::{SourceId, Span};
 
 /// What a token is.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// A number without its unit.
     Number(Numeric),
     /// A string.
@@ -41,8 +46,10 @@ pub(super) enum Kind {
 
 /// A piece of the text.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Token {
+pub struct Token {
+    /// What it is.
     pub kind: Kind,
+    /// Where.
     pub span: Span,
     /// Whether only blanks and comments stand before it on its line.
     pub leads: bool,
@@ -68,7 +75,7 @@ pub(super) fn lex(source: SourceId, text: &str) -> Lexed {
 }
 
 /// Faults of one kind after which the rest of a text is not read: it is no recipe, and nobody mends more of them at once.
-const PATIENCE: usize = 16;
+const PATIENCE: usize = 100;
 
 /// How many brackets may be open at once; the parser takes half as many, and says so first where all of them match.
 const MAX_OPEN: usize = 256;
@@ -79,6 +86,12 @@ struct Lexer<'t> {
     rest: &'t str,
     one_line: bool,
     odd_quotes: bool,
+    /// The conflict of a merge whose first side is being read.
+    undecided: Option<Conflict>,
+    /// Whether the name that comes next goes on with the one before: an invisible character stands in it.
+    joins: bool,
+    /// Whether no line from here on ends a conflict.
+    endless: bool,
     /// How many brackets are open, whatever closes them.
     open: usize,
     /// Brackets that close nothing.
@@ -92,8 +105,20 @@ impl<'t> Lexer<'t> {
     /// At the first letter of a text. EBNF `byte order mark`.
     fn new(source: SourceId, text: &'t str, one_line: bool) -> Self {
         let out = Lexed { tokens: Vec::new(), faults: Vec::new(), broken: false };
-        let rest = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Self { source, text, rest, one_line, odd_quotes: false, open: 0, stray: 0, unclosed: 0, out }
+        Self {
+            source,
+            text,
+            rest: text.strip_prefix('\u{feff}').unwrap_or(text),
+            one_line,
+            odd_quotes: false,
+            undecided: None,
+            joins: false,
+            endless: false,
+            open: 0,
+            stray: 0,
+            unclosed: 0,
+            out,
+        }
     }
 
     fn run(mut self) -> Self {
@@ -107,12 +132,16 @@ impl<'t> Lexer<'t> {
                 self.push(Kind::End, self.rest, leads);
                 return self;
             }
+            if self.foreign(leads) {
+                continue;
+            }
             match token(self.rest, self.one_line) {
-                Ok((rest, Ok(Kind::Dots))) => self.dots(rest, leads),
-                Ok((rest, Ok(kind))) => self.push(kind, rest, leads),
-                Ok((rest, Err(fault))) => {
-                    self.report(fault);
-                    self.push(Kind::Bad, rest, leads);
+                Ok((rest, (Kind::Dots, None))) => self.dots(rest, leads),
+                Ok((rest, (kind, fault))) => {
+                    if let Some(fault) = fault {
+                        self.report(fault);
+                    }
+                    self.push(kind, rest, leads);
                 }
                 Err(_) => self.unclosed_text(leads),
             }
@@ -127,8 +156,15 @@ impl<'t> Lexer<'t> {
             _ => (),
         }
         let span = Span::new(self.source, self.text.offset(self.rest), self.text.offset(rest));
-        self.out.tokens.push(Token { kind, span, leads });
         self.rest = rest;
+        let joins = std::mem::take(&mut self.joins);
+        match (self.out.tokens.last_mut(), kind) {
+            (Some(Token { kind: Kind::Ident(word), span: first, .. }), Kind::Ident(more)) if joins => {
+                word.push_str(&more);
+                *first = first.to(span);
+            }
+            (_, kind) => self.out.tokens.push(Token { kind, span, leads }),
+        }
     }
 
     /// Passes over the rest of a text that has too much of something, so that a text without end is refused in little time.
@@ -153,8 +189,13 @@ impl<'t> Lexer<'t> {
     /// Reports a fault of the token that begins here.
     fn report(&mut self, fault: Fault) {
         let start = self.text.offset(self.rest);
-        let span = Span::new(self.source, start + fault.at.start, start + fault.at.end);
-        self.out.faults.push(Diagnostic::error(fault.code, span, fault.message).here(fault.here).help(fault.help));
+        let span = |at: &Range<usize>| Span::new(self.source, start + at.start, start + at.end);
+        let mut found = Diagnostic::error(fault.code, span(&fault.at), fault.message).here(fault.here).help(fault.help);
+        for mend in fault.mends {
+            let title = if mend.text.trim().is_empty() { "take it out".to_owned() } else { format!("write `{}`", mend.text) };
+            found.fixes.push(Fix { title, edits: vec![Edit { span: span(&mend.at), text: mend.text }], safe: mend.safe });
+        }
+        self.out.faults.push(found);
     }
 
     /// Reports and passes over a first line for the shell.
@@ -162,7 +203,8 @@ impl<'t> Lexer<'t> {
         let Some(after) = self.rest.strip_prefix("#!").filter(|after| !skip(after).starts_with('[')) else { return };
         let line = after.find('\n').map_or(self.rest.len(), |end| end + 2);
         let help = "take the line out: `cramplan run FILE` runs a recipe";
-        self.report(Fault::new(Code::SyntaxUnsupported, 0..line, "a recipe has no line for the shell", "a shebang line", help));
+        let fault = Fault::new(Code::SyntaxUnsupported, 0..line, "a recipe has no line for the shell", "a shebang line", help);
+        self.report(fault.mend(true, 0..line, ""));
         self.rest = &self.rest[line..];
     }
 
@@ -172,6 +214,7 @@ impl<'t> Lexer<'t> {
             let before = self.rest.len();
             self.rest = skip(self.rest);
             self.odd_blank();
+            self.foreign_blank();
             if self.rest.starts_with("/*") {
                 match comment_end(self.rest) {
                     Some(end) => self.rest = &self.rest[end..],
@@ -189,7 +232,12 @@ impl<'t> Lexer<'t> {
         let Some(c) = self.rest.chars().next().filter(|c| is_odd_blank(*c)) else { return };
         let message = format!("the invisible character U+{:04X} is no blank of a recipe", u32::from(c));
         let help = "put an ordinary space in its place, or nothing";
-        self.report(Fault::new(Code::SyntaxUnexpected, 0..c.len_utf8(), message, "an invisible character", help));
+        let at = 0..c.len_utf8();
+        let fault = Fault::new(Code::SyntaxUnexpected, at.clone(), message, "an invisible character", help);
+        self.report(fault.mend(true, at, if c.is_whitespace() { " " } else { "" }));
+        let here = self.text.offset(self.rest);
+        let touches = self.out.tokens.last().is_some_and(|t| t.span.end as usize == here && matches!(t.kind, Kind::Ident(_)));
+        self.joins = touches && !c.is_whitespace() && self.rest[c.len_utf8()..].starts_with(begins_name);
         self.rest = &self.rest[c.len_utf8()..];
     }
 
@@ -253,7 +301,16 @@ pub(super) fn comment_end(input: &str) -> Option<usize> {
     }
 }
 
-type Lexeme = Result<Kind, Fault>;
+/// A token and what is wrong with it. What is wrong and can be read all the same is no `Bad`.
+type Lexeme = (Kind, Option<Fault>);
+
+fn fine(kind: Kind) -> Lexeme {
+    (kind, None)
+}
+
+fn bad(fault: Fault) -> Lexeme {
+    (Kind::Bad, Some(fault))
+}
 
 /// One token; an error only where a text does not end.
 fn token(input: &str, one_line: bool) -> IResult<&str, Lexeme> {
@@ -262,12 +319,29 @@ fn token(input: &str, one_line: bool) -> IResult<&str, Lexeme> {
         Some(b'\'') => alt((character, single_quoted)).parse(input),
         Some(b'r') if raw_opener(input).is_ok() => raw_text(input),
         Some(b'b') if is_byte_literal(input) => bytes(input),
-        _ => alt((map(number, |n| n.map(Kind::Number)), raw_name, word, sign)).parse(input),
+        _ => alt((numeral, raw_name, word, sign)).parse(input),
     }
 }
 
+/// A number. What would be one but for a slip that can be mended is read as that.
+fn numeral(input: &str) -> IResult<&str, Lexeme> {
+    let (rest, value) = number(input)?;
+    let fault = match value {
+        Ok(value) => return Ok((rest, fine(Kind::Number(value)))),
+        Err(fault) => fault,
+    };
+    let mut mended = input[..input.offset(rest)].to_owned();
+    if let Some(mend) = fault.mends.iter().find(|mend| mend.safe) {
+        mended.replace_range(mend.at.clone(), &mend.text);
+        if let Ok(("", Ok(value))) = number(&mended) {
+            return Ok((rest, (Kind::Number(value), Some(fault))));
+        }
+    }
+    Ok((rest, bad(fault)))
+}
+
 fn sign(input: &str) -> IResult<&str, Lexeme> {
-    map(alt((map(tag(".."), |_| Kind::Dots), map(anychar, Kind::Punct))), Ok).parse(input)
+    map(alt((map(tag(".."), |_| Kind::Dots), map(anychar, Kind::Punct))), fine).parse(input)
 }
 
 /// A name. EBNF `name`.
@@ -287,9 +361,9 @@ fn word(input: &str) -> IResult<&str, Lexeme> {
     if endless && !skip(rest).starts_with([':', '(']) {
         let message = format!("a recipe has no `{word}`");
         let fault = Fault::new(Code::SyntaxUnsupported, 0..word.len(), message, "not a finite number", "write a finite number");
-        return Ok((rest, Err(fault)));
+        return Ok((rest, bad(fault)));
     }
-    Ok((rest, Ok(Kind::Ident(word.to_owned()))))
+    Ok((rest, fine(Kind::Ident(word.to_owned()))))
 }
 
 /// `r#type`: a name that may look like a keyword or hold signs. EBNF `raw name`.
@@ -299,9 +373,9 @@ fn raw_name(input: &str) -> IResult<&str, Lexeme> {
     if matches!(name, "true" | "false") {
         let message = format!("`{name}` is a truth value and cannot be a name");
         let help = format!("write `{name}` without the `r#`, or take another name");
-        return Ok((rest, Err(Fault::new(Code::SyntaxUnsupported, 0..name.len() + 2, message, "not a name", help))));
+        return Ok((rest, bad(Fault::new(Code::SyntaxUnsupported, 0..name.len() + 2, message, "not a name", help))));
     }
-    Ok((rest, Ok(Kind::Ident(name.to_owned()))))
+    Ok((rest, fine(Kind::Ident(name.to_owned()))))
 }
 
 /// The letters between double quotes, escapes unread.
@@ -314,8 +388,7 @@ fn quoted(input: &str, one_line: bool) -> IResult<&str, &str> {
 /// A text in double quotes. EBNF `text`.
 fn text(input: &str, one_line: bool) -> IResult<&str, Lexeme> {
     let (rest, body) = quoted(input, one_line)?;
-    let lexeme = unescape(body).map(Kind::Text).map_err(|fault| Fault { at: fault.at.start + 1..fault.at.end + 1, ..fault });
-    Ok((rest, lexeme))
+    Ok((rest, unescape(body).map_or_else(|fault| bad(fault.moved(1)), |text| fine(Kind::Text(text)))))
 }
 
 /// A text without escapes. EBNF `raw text`.
@@ -323,7 +396,7 @@ fn raw_text(input: &str) -> IResult<&str, Lexeme> {
     let (body, hashes) = raw_opener(input)?;
     let closer = format!("\"{}", "#".repeat(hashes));
     let (rest, text) = take_until(closer.as_str()).parse(body)?;
-    Ok((&rest[closer.len()..], Ok(Kind::Text(text.to_owned()))))
+    Ok((&rest[closer.len()..], fine(Kind::Text(text.to_owned()))))
 }
 
 /// The letters of a character literal between its quotes.
@@ -337,10 +410,10 @@ fn character(input: &str) -> IResult<&str, Lexeme> {
     let (rest, body) = character_body(input)?;
     let lexeme = match unescape(body) {
         Ok(text) => match (text.chars().next(), text.chars().count()) {
-            (Some(c), 1) => Ok(Kind::Char(c)),
-            _ => Err(in_single_quotes(body)),
+            (Some(c), 1) => fine(Kind::Char(c)),
+            _ => in_single_quotes(body),
         },
-        Err(fault) => Err(Fault { at: fault.at.start + 1..fault.at.end + 1, ..fault }),
+        Err(fault) => bad(fault.moved(1)),
     };
     Ok((rest, lexeme))
 }
@@ -348,18 +421,24 @@ fn character(input: &str) -> IResult<&str, Lexeme> {
 fn single_quoted(input: &str) -> IResult<&str, Lexeme> {
     if let Some(rest) = input.strip_prefix("'''") {
         let help = "a quote alone is `\"'\"`, and texts begin and end with one `\"`";
-        return Ok((
-            rest,
-            Err(Fault::new(Code::SyntaxString, 0..3, "`'''` is neither a character nor a text", "three quotes", help)),
-        ));
+        let message = "`'''` is neither a character nor a text";
+        return Ok((rest, bad(Fault::new(Code::SyntaxString, 0..3, message, "three quotes", help))));
     }
     let (rest, body) = delimited(char('\''), take_till(|c| c == '\'' || c == '\n'), char('\'')).parse(input)?;
-    Ok((rest, Err(in_single_quotes(body))))
+    Ok((rest, in_single_quotes(body)))
 }
 
-fn in_single_quotes(body: &str) -> Fault {
-    let help = format!("write `\"{body}\"`");
-    Fault::new(Code::SyntaxString, 0..body.len() + 2, "a text stands in double quotes", "single quotes hold one character", help)
+/// A text in single quotes, read as the text that it would be in double ones.
+fn in_single_quotes(body: &str) -> Lexeme {
+    let quoted = format!("\"{}\"", body.replace('"', "\\\""));
+    let at = 0..body.len() + 2;
+    let message = "a text stands in double quotes";
+    let fault =
+        Fault::new(Code::SyntaxString, at.clone(), message, "single quotes hold one character", format!("write `{quoted}`"));
+    match text(&quoted, false) {
+        Ok(("", (kind @ Kind::Text(_), None))) => (kind, Some(fault.mend(true, at, quoted.clone()))),
+        _ => bad(fault),
+    }
 }
 
 fn is_byte_literal(input: &str) -> bool {
@@ -372,7 +451,12 @@ fn bytes(input: &str) -> IResult<&str, Lexeme> {
     let other = delimited(char('\''), take_till(|c| c == '\'' || c == '\n'), char('\''));
     let (rest, _) = preceded(char('b'), alt((character_body, |i| quoted(i, false), raw, other))).parse(input)?;
     let (message, help) = ("a recipe holds no bytes", "leave the `b` out: a text will do");
-    Ok((rest, Err(Fault::new(Code::SyntaxUnsupported, 0..input.offset(rest), message, "a byte literal", help))))
+    let fault = Fault::new(Code::SyntaxUnsupported, 0..input.offset(rest), message, "a byte literal", help);
+    let lexeme = match token(&input[1..], false) {
+        Ok((_, (kind @ Kind::Text(_), None))) => (kind, Some(fault.mend(true, 0..1, ""))),
+        _ => bad(fault),
+    };
+    Ok((rest, lexeme))
 }
 
 #[cfg(test)]

@@ -27,6 +27,19 @@ pub(super) struct Fault {
     pub here: &'static str,
     /// The way out.
     pub help: String,
+    /// Changes that take it.
+    pub mends: Vec<Mend>,
+}
+
+/// A change of a token that mends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mend {
+    /// Whether it is what was meant beyond reasonable doubt.
+    pub safe: bool,
+    /// What is replaced, in bytes from the start of the token.
+    pub at: Range<usize>,
+    /// What comes in its place.
+    pub text: String,
 }
 
 impl Fault {
@@ -37,7 +50,21 @@ impl Fault {
         here: &'static str,
         help: impl Into<String>,
     ) -> Self {
-        Self { code, at, message: message.into(), here, help: help.into() }
+        Self { code, at, message: message.into(), here, help: help.into(), mends: Vec::new() }
+    }
+
+    /// With a change that mends it.
+    pub(super) fn mend(mut self, safe: bool, at: Range<usize>, text: impl Into<String>) -> Self {
+        self.mends.push(Mend { safe, at, text: text.into() });
+        self
+    }
+
+    /// The same fault of a token that begins so many bytes earlier.
+    pub(super) fn moved(mut self, by: usize) -> Self {
+        let shift = |at: &Range<usize>| at.start + by..at.end + by;
+        self.at = shift(&self.at);
+        self.mends.iter_mut().for_each(|mend| mend.at = shift(&mend.at));
+        self
     }
 }
 
@@ -141,13 +168,15 @@ fn without_exponent(whole: &str, digits: &str) -> Fault {
 fn in_upper_case(base: char, letters: &str) -> Fault {
     let message = format!("`0{base}{letters}` is not a number");
     let help = format!("the letter of a radix is a small one: `0{}{letters}`", base.to_ascii_lowercase());
-    Fault::new(Code::SyntaxNumber, 0..letters.len() + 2, message, "cannot be read", help)
+    let small = base.to_ascii_lowercase().to_string();
+    Fault::new(Code::SyntaxNumber, 0..letters.len() + 2, message, "cannot be read", help).mend(true, 1..2, small)
 }
 
 fn typed(number: &str, suffix: &str) -> Fault {
     let message = format!("a number has no type after it, such as `{suffix}`");
     let help = format!("leave it out: `{number}`");
-    Fault::new(Code::SyntaxUnsupported, number.len()..number.len() + suffix.len(), message, "the type of a number", help)
+    let at = number.len()..number.len() + suffix.len();
+    Fault::new(Code::SyntaxUnsupported, at.clone(), message, "the type of a number", help).mend(true, at, "")
 }
 
 /// The value of the letters after a radix. EBNF `hex digits`, `octal digits`, `binary digits`.

@@ -6,14 +6,17 @@ pub mod ast;
 mod brackets;
 mod entries;
 mod format;
+mod habits;
 mod lexer;
 mod literal;
 mod parser;
+mod rest;
 #[cfg(test)]
 mod tests;
 mod trivia;
 
 pub use self::format::format;
+pub use self::lexer::{Kind, Token};
 
 use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
@@ -78,6 +81,11 @@ fn bad_override(span: Span, message: &str) -> Diagnostic {
     Diagnostic::error(Code::BadOverride, span, message)
         .here("not `path=value`")
         .help("write `--set model.depth=8`: names with `.` between them, `=` and a value")
+}
+
+/// The tokens of any text, in order and with an `End` behind them: what an editor reads where there is no tree yet.
+pub fn tokens(source: SourceId, text: &str) -> Vec<Token> {
+    if too_long(source, text).is_some() { Vec::new() } else { lexer::lex(source, text).tokens }
 }
 
 fn too_long(source: SourceId, text: &str) -> Option<Diagnostic> {

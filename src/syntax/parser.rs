@@ -5,14 +5,14 @@
 use super::ast::{Document, Expr, ExprKind, Ident, Let, Number, Numeric, Operator};
 use super::brackets::mend;
 use super::lexer::{Kind, Token, lex};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Edit};
 use crate::source::{SourceId, Span};
 
 /// How high a tree may be.
 pub(super) const MAX_DEPTH: usize = 128;
 
 /// Errors after which the rest of a text is not read: it is no recipe, and nobody mends more of them at once.
-const PATIENCE: usize = 18;
+const PATIENCE: usize = 100;
 
 /// The bracket that closes another.
 pub(super) fn closing(open: char) -> char {
@@ -35,6 +35,8 @@ pub(super) struct Parser<'t> {
     too_deep: bool,
     /// Whether something hides a part of the text, so that what seems to be missing is not reported.
     pub(super) hidden: bool,
+    /// Within braces in place of parentheses, the changes that make them parentheses.
+    pub(super) braces: Option<Vec<Edit>>,
     faults: usize,
     diagnostics: Vec<Diagnostic>,
 }
@@ -53,6 +55,7 @@ impl<'t> Parser<'t> {
             height: 0,
             too_deep: false,
             hidden: lexed.broken,
+            braces: None,
             faults: diagnostics.len(),
             diagnostics,
         }
@@ -81,12 +84,28 @@ impl<'t> Parser<'t> {
     }
 
     pub(super) fn span(&self) -> Span {
-        self.tokens.get(self.at).map(|t| t.span).unwrap_or_default()
+        self.span_of(0)
+    }
+
+    pub(super) fn span_of(&self, ahead: usize) -> Span {
+        self.tokens.get(self.at + ahead).or(self.tokens.last()).map(|t| t.span).unwrap_or_default()
     }
 
     /// Whether the token is the first on its line.
     pub(super) fn leads(&self) -> bool {
-        self.tokens.get(self.at).is_some_and(|t| t.leads)
+        self.leads_at(0)
+    }
+
+    pub(super) fn leads_at(&self, ahead: usize) -> bool {
+        self.tokens.get(self.at + ahead).is_some_and(|t| t.leads)
+    }
+
+    /// Puts a name that stands earlier in the place of one ahead.
+    pub(super) fn replace_ahead(&mut self, ahead: usize, name: Span) {
+        let kind = Kind::Ident(self.written(name).to_owned());
+        if let Some(token) = self.tokens.get_mut(self.at + ahead) {
+            (token.kind, token.span) = (kind, name);
+        }
     }
 
     pub(super) fn position(&self) -> usize {
@@ -130,6 +149,16 @@ impl<'t> Parser<'t> {
         }
     }
 
+    /// Reports an error after which nothing of the text is read; what was found there until now does not count.
+    pub(super) fn report_the_rest_unread(&mut self, diagnostic: Diagnostic) {
+        let start = diagnostic.span();
+        self.diagnostics.retain(|d| d.span() < start);
+        self.faults = self.faults.min(self.diagnostics.len());
+        self.diagnostics.push(diagnostic);
+        self.at = self.tokens.len().saturating_sub(1);
+        self.hidden = true;
+    }
+
     /// Passes over the rest of the text.
     fn give_up(&mut self) {
         if !self.gave_up() {
@@ -159,9 +188,12 @@ impl<'t> Parser<'t> {
     }
 
     pub(super) fn unexpected(&mut self, wanted: &str, help: &str) {
+        self.report(self.not_expected(wanted, help));
+    }
+
+    pub(super) fn not_expected(&self, wanted: &str, help: &str) -> Diagnostic {
         let message = format!("expected {wanted}, found {}", self.found());
-        let diagnostic = Diagnostic::error(Code::SyntaxUnexpected, self.span(), message).here("not expected here").help(help);
-        self.report(diagnostic);
+        Diagnostic::error(Code::SyntaxUnexpected, self.span(), message).here("not expected here").help(help)
     }
 
     /// Takes a bracket and everything up to its end.
@@ -186,14 +218,24 @@ impl<'t> Parser<'t> {
         while self.is(0, '#') {
             self.attribute();
         }
-        let (mut lets, mut broken) = (Vec::new(), false);
-        while self.is_word(0, "let") && matches!(self.peek(1), Kind::Ident(_) | Kind::Punct('=')) {
-            match self.definition() {
-                Some(definition) => lets.push(definition),
-                None => broken = true,
+        let (mut lets, mut broken, mut imports) = (Vec::new(), false, false);
+        loop {
+            if self.is_word(0, "let") && matches!(self.peek(1), Kind::Ident(_) | Kind::Punct('=')) {
+                match self.definition() {
+                    Some(definition) => lets.push(definition),
+                    None => broken = true,
+                }
+            } else if self.import_statement() {
+                imports = true;
+            } else {
+                break;
             }
         }
-        let value = self.root(!lets.is_empty());
+        let mut value = self.root(!lets.is_empty());
+        if let (ExprKind::Struct(record), true) = (&mut value.kind, imports) {
+            // Its fields may be those of the import that was reported.
+            record.broken = true;
+        }
         self.nothing_follows("recipe");
         Document { lets, value, broken }
     }
@@ -219,13 +261,14 @@ impl<'t> Parser<'t> {
     }
 
     fn root(&mut self, after_lets: bool) -> Expr {
-        let value = match (self.kind(), self.peek(1)) {
+        match (self.kind(), self.peek(1)) {
             (Kind::End, _) => self.no_recipe(after_lets),
             (Kind::Ident(_), Kind::Punct(':')) if !self.is(2, ':') => self.bare_fields(),
-            _ => return self.expression(),
-        };
-        self.hidden = true;
-        value
+            (Kind::Ident(_), Kind::Punct('=')) => self.bare_fields(),
+            (Kind::Punct('{'), _) => self.map(None),
+            _ if self.begins_section() => self.sections(),
+            _ => self.expression(),
+        }
     }
 
     fn no_recipe(&mut self, after_lets: bool) -> Expr {
@@ -238,18 +281,8 @@ impl<'t> Parser<'t> {
         if !self.hidden {
             self.report(diagnostic.help("a recipe begins with `Recipe(` and ends with `)`"));
         }
+        self.hidden = true;
         self.poisoned(self.gap())
-    }
-
-    fn bare_fields(&mut self) -> Expr {
-        let diagnostic =
-            Diagnostic::error(Code::SyntaxUnexpected, self.span(), "the fields of a recipe stand within `Recipe(` and `)`");
-        self.report(
-            diagnostic.here("a field without its struct").help("put `Recipe(` before the first field and `)` after the last"),
-        );
-        let span = self.span();
-        self.at = self.tokens.len().saturating_sub(1);
-        self.poisoned(span)
     }
 
     fn nothing_follows(&mut self, what: &str) {
@@ -267,7 +300,9 @@ impl<'t> Parser<'t> {
         };
         let diagnostic =
             Diagnostic::error(Code::SyntaxUnexpected, self.span(), format!("the {what} ends before {}", self.found()));
-        self.report(diagnostic.here("not expected here").help(help));
+        let diagnostic = diagnostic.here("not expected here").help(help);
+        let stray = matches!(self.kind(), Kind::Punct(',' | ';')) && *self.peek(1) == Kind::End;
+        self.report(if stray { diagnostic.fix("take it out", true, self.span(), "") } else { diagnostic });
     }
 
     /// `let name = value;` EBNF `let`.
@@ -276,7 +311,9 @@ impl<'t> Parser<'t> {
         self.bump();
         let name = self.definition_name();
         if !self.eat('=') {
-            self.unexpected("`=`", "write `let name = value;`");
+            let place = if self.is(0, ':') { self.span() } else { Span { end: self.gap().start, ..self.gap() } };
+            let found = self.not_expected("`=`", "write `let name = value;`");
+            self.report(if name.is_some() { found.fix("put a `=` here", true, place, " = ") } else { found });
             self.eat(':');
         }
         let value = self.expression();
@@ -299,7 +336,9 @@ impl<'t> Parser<'t> {
         if !poisoned && !self.hidden {
             let diagnostic =
                 Diagnostic::error(Code::SyntaxUnexpected, self.gap(), "a `let` ends with `;`").here("the value ends here");
-            self.report(diagnostic.help("put a `;` here"));
+            let place = if self.is(0, ',') { self.span() } else { self.gap() };
+            let safe = self.is(0, ',') || self.starts_statement();
+            self.report(diagnostic.help("put a `;` here").fix("put a `;` here", safe, place, ";"));
         }
         self.eat(',');
         while !self.starts_statement() {
@@ -359,7 +398,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Factors. EBNF `product`.
-    fn product(&mut self) -> Expr {
+    pub(super) fn product(&mut self) -> Expr {
         self.chain(Self::signed, |c| match c {
             '*' => Some(Operator::Multiply),
             '/' => Some(Operator::Divide),
@@ -387,7 +426,8 @@ impl<'t> Parser<'t> {
             minuses.extend((c == '-').then_some(self.span()));
             self.bump();
         }
-        let mut value = self.primary();
+        let base = self.primary();
+        let mut value = self.power(base);
         if let Some(minus) = minuses.len().checked_sub(MAX_DEPTH).and_then(|i| minuses.get(i)) {
             self.report_depth(minus.to(value.span));
             return self.poisoned(value.span);
@@ -400,7 +440,7 @@ impl<'t> Parser<'t> {
     }
 
     /// A value without signs. EBNF `primary`.
-    fn primary(&mut self) -> Expr {
+    pub(super) fn primary(&mut self) -> Expr {
         self.height = 1;
         let span = self.span();
         let kind = match self.kind().clone() {
@@ -412,7 +452,7 @@ impl<'t> Parser<'t> {
             Kind::Bad => ExprKind::Poisoned,
             Kind::Punct('(') => return self.parentheses(None),
             Kind::Punct('[') => return self.list(),
-            Kind::Punct('{') => return self.map(),
+            Kind::Punct('{') => return self.map(Some("")),
             _ => return self.no_value(),
         };
         self.bump();
@@ -433,7 +473,7 @@ impl<'t> Parser<'t> {
     }
 
     /// The unit after a number: letters that touch it, or letters on its line that are no field or value of their own. EBNF `unit`, `share`, `time`, `size`, `work`, `count`.
-    fn unit(&mut self, number: Span) -> Option<Ident> {
+    pub(super) fn unit(&mut self, number: Span) -> Option<Ident> {
         let span = self.span();
         if self.eat('%') {
             return Some(Ident { text: "%".to_owned(), span });
@@ -451,19 +491,8 @@ impl<'t> Parser<'t> {
         match self.kind() {
             Kind::Punct('(') => self.parentheses(Some(name)),
             Kind::Punct('{') => self.braces(name),
+            Kind::Punct('.') if matches!(self.peek(1), Kind::Ident(_)) => self.path_value(&name),
             _ => Expr { span: name.span, kind: ExprKind::Name(name) },
-        }
-    }
-
-    /// `Type::Variant` is read as `Variant`.
-    fn skip_path(&mut self) {
-        while self.is(1, ':') && self.is(2, ':') && matches!(self.peek(3), Kind::Ident(_)) {
-            let start = self.span();
-            (0..3).for_each(|_| self.bump());
-            let diagnostic =
-                Diagnostic::error(Code::SyntaxUnexpected, start.to(self.last()), "a variant stands without the name of its type");
-            let help = format!("write {} alone", self.found());
-            self.report(diagnostic.here("not expected here").help(help));
         }
     }
 

@@ -5,6 +5,7 @@
 
 use cramplan::check::Costed;
 use cramplan::device::Device;
+use cramplan::diag::Code;
 use cramplan::pipeline::{Inputs, Read, compile};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -93,4 +94,13 @@ pub fn small(budget: &str, more: &str) -> String {
     {more}
 )"#
     )
+}
+
+/// Codes that only a run can meet, since `check` does not look at the text; their pages have no example.
+pub const RUN_ONLY: &[Code] = &[Code::BadText];
+
+/// The code whose fixture or page this is: `wrong-type-unit` belongs to `wrong-type`.
+pub fn code_of(stem: &str) -> Option<Code> {
+    let belongs = |slug: &str| stem.strip_prefix(slug).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    Code::ALL.iter().copied().filter(|code| belongs(code.as_str())).max_by_key(|code| code.as_str().len())
 }

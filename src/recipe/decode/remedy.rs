@@ -2,8 +2,9 @@
 //!
 //! Invariant: an edit is called safe only where the text can hardly have been meant in another way.
 
+use super::wrap::wrapped;
 use crate::diag::Diagnostic;
-use crate::recipe::schema::{Range, TypeInfo};
+use crate::recipe::schema::{FieldInfo, Range, RecordInfo, TypeInfo};
 use crate::recipe::suggest::nearest;
 use crate::recipe::value::{Dimension, Value, ValueKind};
 use crate::source::SourceId;
@@ -11,6 +12,10 @@ use crate::syntax;
 
 /// Adds the way out for the commonest confusions.
 pub(super) fn remedied(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo, lets: &[String]) -> Diagnostic {
+    let diagnostic = match wrapped(diagnostic, value, wanted) {
+        Ok(diagnostic) => return diagnostic,
+        Err(diagnostic) => diagnostic,
+    };
     match &value.kind {
         ValueKind::Text(text) if matches!(wanted, TypeInfo::Share) && text.trim().parse::<f64>().is_ok_and(|x| x > 1.0) => {
             let share = format!("{}%", text.trim());
@@ -29,7 +34,7 @@ pub(super) fn remedied(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo,
             (TypeInfo::Flag, Some(flag), _) => {
                 diagnostic.help(format!("write `{flag}`")).fix(format!("write `{flag}`"), true, value.span, flag)
             }
-            (_, _, Some(close)) => diagnostic.help(format!("did you mean the `let` name `{close}`?")).fix(
+            (_, _, Some(close)) => diagnostic.help(format!("did you mean `{close}`, the `let` name?")).fix(
                 format!("write `{close}`"),
                 false,
                 value.span,
@@ -37,7 +42,8 @@ pub(super) fn remedied(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo,
             ),
             (TypeInfo::Text, ..) => {
                 let quoted = format!("\"{}\"", name.text);
-                diagnostic.help("put it in double quotes").fix(format!("write `{quoted}`"), true, value.span, quoted)
+                let safe = name.text.starts_with(char::is_lowercase);
+                diagnostic.help("put it in double quotes").fix(format!("write `{quoted}`"), safe, value.span, quoted)
             }
             _ => diagnostic.help(named_for_nothing(&name.text, wanted)),
         },
@@ -60,13 +66,16 @@ fn quoted_for_nothing(text: &str, wanted: &TypeInfo) -> bool {
         (ValueKind::Number(q), wanted) => dimensions(wanted).contains(&q.dimension),
         (ValueKind::Bool(_), TypeInfo::Flag) => true,
         (ValueKind::Name(name), TypeInfo::AutoCount) => name.text == "Auto",
-        (ValueKind::Name(name), TypeInfo::Choice(choice)) => choice.variants.iter().any(|v| v.name == name.text),
+        (
+            ValueKind::Name(name) | ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. },
+            TypeInfo::Choice(_) | TypeInfo::Record(_),
+        ) => wanted.records().iter().any(|record| record.name == name.text),
         _ => false,
     }
 }
 
 /// The dimensions that a type takes.
-fn dimensions(wanted: &TypeInfo) -> &'static [Dimension] {
+pub(super) fn dimensions(wanted: &TypeInfo) -> &'static [Dimension] {
     match wanted {
         TypeInfo::Count | TypeInfo::AutoCount => &[Dimension::Plain],
         TypeInfo::Real | TypeInfo::Share => &[Dimension::Plain, Dimension::Percent],
@@ -119,9 +128,21 @@ fn help(value: &Value, wanted: &TypeInfo) -> Option<String> {
         TypeInfo::Size => "sizes are in `MiB`, `GiB`, `MB` or `GB`",
         TypeInfo::Work => "amounts of arithmetic are in `TFLOP`, `PFLOP` or `EFLOP`",
         TypeInfo::Pair => "write two numbers in parentheses, such as `(0.9, 0.98)`",
+        TypeInfo::Record(record) => return Some(format!("write `{}(..)`, with {}", record.name, some_fields(record))),
+        TypeInfo::Choice(choice) => return Some(format!("write {}", super::unknown::forms(choice))),
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// The fields that a struct needs, or else those that it has.
+fn some_fields(record: &RecordInfo) -> String {
+    let needed = |f: &&FieldInfo| !f.optional && f.default.is_none();
+    let mut fields: Vec<&FieldInfo> = record.fields.iter().filter(needed).collect();
+    if fields.is_empty() {
+        fields = record.fields.iter().collect();
+    }
+    fields.iter().map(|f| format!("`{}:`", f.name)).collect::<Vec<_>>().join(", ")
 }
 
 /// A number as people write it in its dimension.

@@ -3,13 +3,14 @@
 //!
 //! Invariant: the likeliest name comes first in the help.
 
+use super::wrap::fits;
 use super::{Fields, is_field};
-use crate::diag::{Code, Diagnostic, Edit};
+use crate::diag::{Code, Diagnostic};
 use crate::recipe::schema::{ChoiceInfo, RecordInfo, TypeInfo, homes_of, paths, type_of};
 use crate::recipe::settings::Recipe;
 use crate::recipe::suggest::{distance, nearest};
-use crate::recipe::synonyms::{FIELD_SYNONYMS, VARIANT_SYNONYMS};
-use crate::recipe::value::FieldValue;
+use crate::recipe::synonyms::{FIELD_SYNONYMS, IMPORT_FIELDS, TYPE_FIELDS, VARIANT_SYNONYMS};
+use crate::recipe::value::{FieldValue, Value, ValueKind};
 use crate::source::Span;
 
 static ROOT: RecordInfo = Recipe::INFO;
@@ -36,7 +37,7 @@ fn meant(name: &str, info: &RecordInfo, given: &[FieldValue], here: &str) -> Mea
         .iter()
         .filter_map(|f| Some((distance(name, f.name)?, is_given(f.name), f.name)))
         .min_by_key(|(distance, given, _)| (*distance, *given));
-    if let Some((distance @ 0..=1, _, field)) = close {
+    if let Some((distance @ 0..=1, false, field)) = close {
         return Meant::Here(field, distance);
     }
     if let Some(home) = synonym(name, here) {
@@ -88,6 +89,9 @@ pub(super) fn field(fields: &Fields, field: &FieldValue, here: &str) -> (Diagnos
     let (info, name, span) = (fields.info, field.name.text.as_str(), field.name.span);
     let message = format!("`{}` has no field `{name}`", info.name);
     let diagnostic = Diagnostic::error(Code::UnknownField, span, message).here("unknown");
+    if let Some(help) = foreign_form(field) {
+        return (diagnostic.help(help), None);
+    }
     match meant(name, info, &fields.given, here) {
         Meant::Here(close, letters) => {
             let free = fields.value(close).is_none();
@@ -103,14 +107,57 @@ pub(super) fn field(fields: &Fields, field: &FieldValue, here: &str) -> (Diagnos
         }
         Meant::Foreign(path) => {
             let last = path.rsplit('.').next().unwrap_or_default();
-            if parent(path) == here && is_field(info, last) {
-                let free = fields.value(last).is_none();
+            if let Some(ours) = info.fields.iter().find(|f| f.name == last).filter(|_| parent(path) == here) {
+                let free = fields.value(last).is_none() && fits(ours, &field.value);
                 return (diagnostic.help(format!("it is `{last}` here")).fix(format!("write `{last}`"), free, span, last), None);
             }
-            (diagnostic.help(format!("it is `{path}` here")), Some(path.to_owned()))
+            (diagnostic.help(format!("it is `{path}` here{}", form_of(path))), Some(path.to_owned()))
         }
         Meant::Nothing => (diagnostic.help(all_of(info)), None),
     }
+}
+
+/// What other programs have a field for, and a recipe says in another way.
+fn foreign_form(field: &FieldValue) -> Option<String> {
+    let name = field.name.text.as_str();
+    if is_import(name) {
+        let path = path_in(&field.value).unwrap_or("base");
+        let ending = if path.ends_with(".ron") { "" } else { ".ron" };
+        return Some(format!("write `..import(\"{path}{ending}\")` as the last entry: what is not given is taken from there"));
+    }
+    let text = if let ValueKind::Text(text) = &field.value.kind { text.rsplit('.').next()? } else { "Name" };
+    TYPE_FIELDS.contains(&name).then(|| format!("the name of a struct stands before its parentheses: `{text}(..)`"))
+}
+
+/// Whether other programs take over another file with a field of this name.
+pub(super) fn is_import(name: &str) -> bool {
+    IMPORT_FIELDS.contains(&name)
+}
+
+/// The first text of a value.
+fn path_in(value: &Value) -> Option<&str> {
+    match &value.kind {
+        ValueKind::Text(text) => Some(text),
+        ValueKind::List(items) => match &items.first()?.kind {
+            ValueKind::Text(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// How a field of a variant is written out.
+fn form_of(path: &str) -> String {
+    let Some((outer, last)) = path.rsplit_once('.') else { return String::new() };
+    let Some(TypeInfo::Choice(choice)) = type_of(outer, &ROOT) else { return String::new() };
+    let home = choice.variants.iter().find(|variant| is_field(variant, last));
+    home.map_or(String::new(), |variant| format!(": `{}({last}: ..)`", variant.name))
+}
+
+/// The variants of a choice as they are written.
+pub(super) fn forms(choice: &ChoiceInfo) -> String {
+    let form = |v: &RecordInfo| if v.fields.is_empty() { format!("`{}`", v.name) } else { format!("`{}(..)`", v.name) };
+    choice.variants.iter().map(form).collect::<Vec<_>>().join(" or ")
 }
 
 fn all_of(info: &RecordInfo) -> String {
@@ -119,12 +166,42 @@ fn all_of(info: &RecordInfo) -> String {
 }
 
 /// The report of a struct of another name than the wanted one.
-pub(super) fn record(info: &RecordInfo, name: &str, span: Span) -> Diagnostic {
+pub(super) fn record(info: &RecordInfo, name: &str, span: Span, is_root: bool) -> Diagnostic {
     let safe = nearest(name, [info.name]).is_some();
-    Diagnostic::error(Code::UnknownVariant, span, format!("expected `{}`, found `{name}`", info.name))
-        .here("not valid here")
-        .help(format!("write `{}(..)`", info.name))
-        .edits(format!("write `{}`", info.name), safe, vec![Edit { span, text: info.name.to_owned() }])
+    let found = Diagnostic::error(Code::UnknownVariant, span, format!("expected `{}`, found `{name}`", info.name));
+    let found = found.here("not valid here");
+    if is_root && !safe {
+        if name == "Plan" {
+            return found.help("this is a saved plan: `cramplan run FILE` runs it as it is; a recipe is `Recipe(..)`");
+        }
+        if let Some(home) = home_of_record(name) {
+            let help = format!(
+                "`{name}(..)` is the `{home}` of a recipe: write `Recipe({home}: {name}(..), ..)`, or import this file there"
+            );
+            return found.help(help);
+        }
+    }
+    found.help(format!("write `{}(..)`", info.name)).fix(format!("write `{}`", info.name), safe, span, info.name)
+}
+
+/// The field of the recipe that holds a struct of this name.
+fn home_of_record(name: &str) -> Option<&'static str> {
+    let home = ROOT.fields.iter().find(|field| (field.ty)().records().iter().any(|record| record.name == name));
+    home.map(|field| field.name)
+}
+
+/// The variant that is meant by a name or by the text that another program has for it, and whether it is by its spelling.
+fn known_as(info: &'static ChoiceInfo, name: &str) -> Option<(&'static RecordInfo, bool)> {
+    let foreign = VARIANT_SYNONYMS.iter().filter(|(foreign, _)| distance(foreign, name) == Some(0));
+    let translated = foreign.map(|(_, ours)| *ours).find_map(|ours| info.variants.iter().find(|v| v.name == ours));
+    let close = nearest(name, info.variants.iter().map(|v| v.name));
+    let close = close.and_then(|close| info.variants.iter().find(|v| v.name == close));
+    close.map(|variant| (variant, true)).or(translated.map(|variant| (variant, false)))
+}
+
+/// The variant that is meant by a text.
+pub(super) fn meant_variant(info: &'static ChoiceInfo, text: &str) -> Option<&'static RecordInfo> {
+    known_as(info, text).map(|(variant, _)| variant)
 }
 
 /// The report of an unknown choice, and the choice that was meant, where that is plain.
@@ -138,17 +215,16 @@ pub(super) fn variant(
     let subject = field.unwrap_or(info.name);
     let diagnostic = Diagnostic::error(Code::UnknownVariant, span, format!("there is no `{name}` for `{subject}`"));
     let diagnostic = diagnostic.here("not a known choice");
-    let foreign = VARIANT_SYNONYMS.iter().filter(|(foreign, _)| distance(foreign, name) == Some(0));
-    let translated = foreign.map(|(_, ours)| *ours).find_map(|ours| info.variants.iter().find(|v| v.name == ours));
-    let close = nearest(name, info.variants.iter().map(|v| v.name));
-    let close = close.and_then(|close| info.variants.iter().find(|v| v.name == close));
-    if let Some(variant) = close.or(translated) {
-        let help =
-            if close.is_some() { format!("did you mean `{}`?", variant.name) } else { format!("it is `{}` here", variant.name) };
+    if let Some((variant, is_close)) = known_as(info, name) {
+        let help = if is_close { format!("did you mean `{}`?", variant.name) } else { format!("it is `{}` here", variant.name) };
         return (diagnostic.help(help).fix(format!("write `{}`", variant.name), true, span, variant.name), Some(variant));
     }
     if let Some(close) = nearest(name, lets.iter().map(String::as_str)) {
-        return (diagnostic.help(format!("did you mean the `let` name `{close}`?")), None);
+        return (diagnostic.help(format!("did you mean `{close}`, the `let` name?")), None);
+    }
+    if let [only] = info.variants {
+        let help = format!("it can only be `{}`", only.name);
+        return (diagnostic.help(help).fix(format!("write `{}`", only.name), false, span, only.name), None);
     }
     let names: Vec<String> = info.variants.iter().map(|v| format!("`{}`", v.name)).collect();
     let other = homes_of_variant(name).map_or(String::new(), |path| format!("; `{name}` is a choice of `{path}`"));

@@ -58,7 +58,12 @@ fn overlay_kind(under: ValueKind, over: ValueKind) -> ValueKind {
     }
 }
 
-/// Puts a value at a path, in place of what is there; structs on the way that are not given are added without a name.
+/// The name of a struct that an override goes into and that nothing gives: whatever the field is by default.
+fn default_name(place: &Ident) -> Ident {
+    Ident { text: String::new(), span: place.span }
+}
+
+/// Puts a value at a path, in place of what is there; structs on the way that are not given are added, as what they are by default.
 ///
 /// # Errors
 /// `bad-path` where something that has no fields is on the way.
@@ -92,7 +97,7 @@ fn open(value: &mut Value) {
 /// The value of a field, which is added if there is none: before the others, where it counts before one without a name.
 fn field<'v>(fields: &'v mut Vec<FieldValue>, name: &Ident) -> &'v mut Value {
     let index = fields.iter().position(|f| f.name.text == name.text).unwrap_or_else(|| {
-        let kind = ValueKind::Struct { name: None, fields: Vec::new(), broken: false };
+        let kind = ValueKind::Struct { name: Some(default_name(name)), fields: Vec::new(), broken: false };
         fields.insert(0, FieldValue { name: name.clone(), value: Value { kind, span: name.span } });
         0
     });

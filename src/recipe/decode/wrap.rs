@@ -1,0 +1,201 @@
+//! A bare value where a struct is wanted: the structs that would hold it, such as `Constant(1e-3)` for `1e-3`.
+//!
+//! Invariant: what is proposed is of the right type and in range; it is called safe only where nothing else could be meant.
+
+use super::remedy::{dimensions, shown};
+use super::unknown::meant_variant;
+use crate::diag::{Diagnostic, Edit};
+use crate::recipe::schema::{ChoiceInfo, FieldInfo, RecordInfo, TypeInfo};
+use crate::recipe::value::{Dimension, Numeric, Quantity, Value, ValueKind};
+use crate::source::{SourceId, Span};
+use crate::syntax;
+
+/// A value as it would stand in a struct, and how it reads.
+struct Bare {
+    kind: ValueKind,
+    shown: String,
+    /// Whether its quotes have to go.
+    quoted: bool,
+}
+
+/// The values that a value could be meant as: itself, and what is in its quotes.
+fn readings(value: &Value) -> Vec<Bare> {
+    match &value.kind {
+        ValueKind::Number(q) => vec![Bare { kind: value.kind.clone(), shown: quantity(q), quoted: false }],
+        ValueKind::Text(text) => {
+            let inner = number_in(text).map(|q| Bare { kind: ValueKind::Number(q), shown: text.trim().to_owned(), quoted: true });
+            let itself = Bare { kind: value.kind.clone(), shown: format!("\"{text}\""), quoted: false };
+            inner.into_iter().chain([itself]).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The number that a text would be without its quotes.
+fn number_in(text: &str) -> Option<Quantity> {
+    let (expression, errors) = syntax::parse_expression(SourceId::default(), text);
+    let (value, more) = crate::recipe::eval::evaluate_expression(&expression.filter(|_| errors.is_empty())?);
+    match value.kind {
+        ValueKind::Number(q) if more.is_empty() => Some(q),
+        _ => None,
+    }
+}
+
+/// A number as people write it, with the largest unit of which it is a whole number.
+fn quantity(q: &Quantity) -> String {
+    let x = q.number.as_f64();
+    let units: &[(&str, f64)] = match q.dimension {
+        Dimension::Time => &[("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0)],
+        Dimension::Size => &[("GiB", 1_073_741_824.0), ("MiB", 1_048_576.0), ("KiB", 1024.0), ("B", 1.0)],
+        _ => &[],
+    };
+    if let Some((unit, size)) = units.iter().find(|(_, size)| x >= *size && x % size == 0.0) {
+        return format!("{}{unit}", x / size);
+    }
+    let plain = shown(x, q.dimension);
+    match (q.number, q.dimension) {
+        (Numeric::Float(_), Dimension::Plain) => {
+            [plain, format!("{x:e}")].into_iter().min_by_key(String::len).unwrap_or_default()
+        }
+        _ => plain,
+    }
+}
+
+fn takes(field: &FieldInfo, kind: &ValueKind) -> bool {
+    match kind {
+        ValueKind::Number(q) => {
+            let in_range = field.range.is_none_or(|range| range.contains(q.number.as_f64()));
+            let x = q.number.as_f64();
+            let steps = matches!((field.ty)(), TypeInfo::Interval) && q.dimension == Dimension::Plain;
+            let counts = steps || matches!((field.ty)(), TypeInfo::Count | TypeInfo::AutoCount);
+            let whole = !counts || x.fract() == 0.0 && (!steps || x >= 1.0);
+            dimensions(&(field.ty)()).contains(&q.dimension) && in_range && whole
+        }
+        ValueKind::Text(_) => matches!((field.ty)(), TypeInfo::Text),
+        _ => false,
+    }
+}
+
+/// Whether a value is of the type of a field, as far as is to be seen from outside.
+pub(super) fn fits(field: &FieldInfo, value: &Value) -> bool {
+    match &value.kind {
+        ValueKind::Name(name) | ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. } => {
+            (field.ty)().records().iter().any(|record| record.name == name.text)
+        }
+        ValueKind::Bool(_) => matches!((field.ty)(), TypeInfo::Flag),
+        ValueKind::List(_) => matches!((field.ty)(), TypeInfo::List(_)),
+        kind => takes(field, kind),
+    }
+}
+
+fn is_free(field: &FieldInfo) -> bool {
+    field.optional || field.default.is_some()
+}
+
+/// A struct with a value in one of its fields.
+struct Proposal {
+    /// How it reads.
+    text: String,
+    /// What stands before the value.
+    opening: String,
+    /// Whether it needs no other field.
+    complete: bool,
+    quoted: bool,
+}
+
+impl Proposal {
+    fn of(record: &RecordInfo, field: &FieldInfo, bare: &Bare) -> Self {
+        let complete = record.fields.iter().all(|f| f.name == field.name || is_free(f));
+        let only = record.fields.len() == 1;
+        let opening = if only { format!("{}(", record.name) } else { format!("{}({}: ", record.name, field.name) };
+        let more = if complete { "" } else { ", .." };
+        Self { text: format!("{opening}{}{more})", bare.shown), opening, complete, quoted: bare.quoted }
+    }
+
+    fn edits(&self, span: Span) -> Vec<Edit> {
+        let at = |start: u32, end: u32, text: &str| Edit { span: Span { start, end, ..span }, text: text.to_owned() };
+        let quote = u32::from(self.quoted);
+        vec![at(span.start, span.start + quote, &self.opening), at(span.end - quote, span.end, ")")]
+    }
+}
+
+/// The variants whose first field takes a value: those that have no other field first.
+fn of_choice(choice: &ChoiceInfo, bare: &Bare) -> Vec<Proposal> {
+    let first = |v: &'static RecordInfo| v.fields.first().filter(|field| takes(field, &bare.kind)).map(|field| (v, field));
+    let mut fitting: Vec<_> = choice.variants.iter().filter_map(first).collect();
+    fitting.sort_by_key(|(record, _)| record.fields.len());
+    fitting.into_iter().map(|(record, field)| Proposal::of(record, field, bare)).collect()
+}
+
+/// The only field of a struct that takes a value, where the value tells by its kind which one it is.
+fn of_record(record: &RecordInfo, bare: &Bare) -> Vec<Proposal> {
+    if matches!(bare.kind, ValueKind::Text(_)) {
+        return Vec::new();
+    }
+    let mut fitting = record.fields.iter().filter(|field| takes(field, &bare.kind));
+    match (fitting.next(), fitting.next()) {
+        (Some(field), None) => vec![Proposal::of(record, field, bare)],
+        _ => Vec::new(),
+    }
+}
+
+fn proposals(value: &Value, wanted: &TypeInfo) -> Vec<Proposal> {
+    let fitting = |bare: &Bare| match wanted {
+        TypeInfo::Choice(choice) => of_choice(choice, bare),
+        TypeInfo::Record(record) => of_record(record, bare),
+        _ => Vec::new(),
+    };
+    readings(value).iter().map(fitting).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// Adds the structs that would hold a bare value, or the variant that a text names.
+pub(super) fn wrapped(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo) -> Result<Diagnostic, Diagnostic> {
+    if let (ValueKind::Text(text), TypeInfo::Choice(choice)) = (&value.kind, wanted)
+        && let Some(variant) = meant_variant(choice, text)
+    {
+        let complete = variant.fields.iter().all(is_free);
+        let form = if variant.fields.is_empty() { variant.name.to_owned() } else { format!("{}(..)", variant.name) };
+        let title = format!("write `{}`", variant.name);
+        return Ok(diagnostic.help(format!("write `{form}`, without quotes")).fix(title, complete, value.span, variant.name));
+    }
+    if let TypeInfo::List(item) = wanted {
+        return listed(diagnostic, value, &item());
+    }
+    let found = proposals(value, wanted);
+    if found.is_empty() {
+        return Err(diagnostic);
+    }
+    let alternatives = if let TypeInfo::Choice(choice) = wanted { choice.variants.len() } else { 1 };
+    let texts: Vec<String> = found.iter().map(|p| format!("`{}`", p.text)).collect();
+    let mut diagnostic = diagnostic.help(format!("write {}", texts.join(" or ")));
+    for proposal in found.iter().filter(|p| p.complete) {
+        let safe = alternatives == 1 && !proposal.quoted;
+        diagnostic = diagnostic.edits(format!("write `{}`", proposal.text), safe, proposal.edits(value.span));
+    }
+    Ok(diagnostic)
+}
+
+/// A single item where a list is wanted.
+fn listed(diagnostic: Diagnostic, value: &Value, item: &TypeInfo) -> Result<Diagnostic, Diagnostic> {
+    let at = |at: u32, text: &str| Edit { span: Span { start: at, end: at, ..value.span }, text: text.to_owned() };
+    let name = match &value.kind {
+        ValueKind::Name(name) | ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. } => name,
+        _ => {
+            let found = proposals(value, item);
+            let Some(proposal) = found.first().filter(|p| p.complete) else { return Err(diagnostic) };
+            let mut edits = vec![Edit { text: format!("[{}", proposal.opening), ..proposal.edits(value.span).swap_remove(0) }];
+            edits.push(Edit { text: ")]".to_owned(), ..proposal.edits(value.span).swap_remove(1) });
+            let text = format!("[{}]", proposal.text);
+            return Ok(diagnostic.help(format!("write `{text}`")).edits(format!("write `{text}`"), found.len() == 1, edits));
+        }
+    };
+    let known = item.records().iter().any(|record| record.name == name.text);
+    // The value of a `let` name stands elsewhere.
+    let here = name.span.source == value.span.source && name.span.start == value.span.start;
+    if !known || !here {
+        return Err(diagnostic);
+    }
+    let form = if matches!(value.kind, ValueKind::Name(_)) { name.text.clone() } else { format!("{}(..)", name.text) };
+    let edits = vec![at(value.span.start, "["), at(value.span.end, "]")];
+    Ok(diagnostic.help(format!("put it in brackets: `[{form}]`")).edits("put it in brackets", true, edits))
+}
