@@ -66,8 +66,11 @@ fn wrong(path: &Path, text: &str, fixed: &mut usize) -> Option<String> {
     let new = made(text, &edits);
     let after = errors(path, &new);
     let changed = similar_lines(text, &new);
-    (after.len() >= before.len())
-        .then(|| format!("{}:\n{changed}\n  before\n{}\n  after\n{}", path.display(), said(&before), said(&after)))
+    // What was mended is gone; what it hid may come to light (`16sec` for a count), but no more than that.
+    let mended = before.iter().filter(|e| e.fixes.iter().any(|fix| fix.safe)).collect::<Vec<_>>();
+    let left = mended.iter().filter(|e| after.iter().any(|a| a.code == e.code && a.message == e.message)).count();
+    let stays = after.len() > before.len() || left == mended.len();
+    stays.then(|| format!("{}:\n{changed}\n  before\n{}\n  after\n{}", path.display(), said(&before), said(&after)))
 }
 
 /// The lines that differ, old over new.
@@ -77,7 +80,7 @@ fn similar_lines(old: &str, new: &str) -> String {
 }
 
 #[test]
-fn every_safe_fix_leaves_fewer_errors_and_none_overlaps_another() {
+fn every_safe_fix_mends_its_error_and_none_overlaps_another() {
     let mut fixed = 0;
     let texts = texts();
     let faults: Vec<String> = texts.iter().filter_map(|(path, text)| wrong(path, text, &mut fixed)).collect();
