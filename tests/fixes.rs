@@ -1,5 +1,5 @@
 //! Fixes that are called safe, made without asking: over every mistake of `tests/mistakes` and every mutant, all of them are made at once,
-//! and what is left must have fewer errors.
+//! and what is left must have fewer errors; as many only where a syntax error hid one of another kind.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
 
@@ -66,11 +66,10 @@ fn wrong(path: &Path, text: &str, fixed: &mut usize) -> Option<String> {
     let new = made(text, &edits);
     let after = errors(path, &new);
     let changed = similar_lines(text, &new);
-    // What was mended is gone; what it hid may come to light (`16sec` for a count), but no more than that.
-    let mended = before.iter().filter(|e| e.fixes.iter().any(|fix| fix.safe)).collect::<Vec<_>>();
-    let left = mended.iter().filter(|e| after.iter().any(|a| a.code == e.code && a.message == e.message)).count();
-    let stays = after.len() > before.len() || left == mended.len();
-    stays.then(|| format!("{}:\n{changed}\n  before\n{}\n  after\n{}", path.display(), said(&before), said(&after)))
+    // A syntax error hides the value that it stands in, which may be out of range.
+    let syntax = |errors: &[Diagnostic]| errors.iter().filter(|e| e.code.as_str().starts_with("syntax")).count();
+    let fewer = after.len() < before.len() || after.len() == before.len() && syntax(&after) < syntax(&before);
+    (!fewer).then(|| format!("{}:\n{changed}\n  before\n{}\n  after\n{}", path.display(), said(&before), said(&after)))
 }
 
 /// The lines that differ, old over new.
@@ -80,10 +79,20 @@ fn similar_lines(old: &str, new: &str) -> String {
 }
 
 #[test]
-fn every_safe_fix_mends_its_error_and_none_overlaps_another() {
-    let mut fixed = 0;
+fn every_safe_fix_leaves_fewer_errors_and_none_overlaps_another() {
     let texts = texts();
-    let faults: Vec<String> = texts.iter().filter_map(|(path, text)| wrong(path, text, &mut fixed)).collect();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let check = |part: &[(PathBuf, String)]| {
+        let mut fixed = 0;
+        let faults: Vec<String> = part.iter().filter_map(|(path, text)| wrong(path, text, &mut fixed)).collect();
+        (fixed, faults)
+    };
+    let parts: Vec<(usize, Vec<String>)> = std::thread::scope(|scope| {
+        let parts: Vec<_> = texts.chunks(texts.len().div_ceil(cores)).map(|part| scope.spawn(move || check(part))).collect();
+        parts.into_iter().map(|part| part.join().unwrap()).collect()
+    });
+    let fixed: usize = parts.iter().map(|(fixed, _)| fixed).sum();
+    let faults: Vec<String> = parts.into_iter().flat_map(|(_, faults)| faults).collect();
     println!("{fixed} of {} texts have safe fixes", texts.len());
     assert!(fixed > 800, "only {fixed} texts have safe fixes");
     assert!(faults.is_empty(), "{} of {fixed}:\n{}", faults.len(), faults[..faults.len().min(12)].join("\n\n"));

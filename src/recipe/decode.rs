@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod absent;
 mod remedy;
+#[cfg(test)]
+mod tests;
 mod types;
 mod unknown;
 mod wrap;
@@ -258,6 +260,7 @@ impl Decoder {
     /// A single unnamed value is the first field: `Text("a.txt")`, `Constant(1e-3)`.
     fn name_positional(&mut self, value: &Value, info: &'static RecordInfo, items: Vec<Value>) -> Option<Vec<FieldValue>> {
         let nameless = |value: Value| FieldValue { name: syntax::ast::Ident { text: String::new(), span: value.span }, value };
+        let items = wrap::one_number(self, items);
         if items.len() < 2 && !(items.len() == 1 && info.fields.is_empty()) {
             return Some(items.into_iter().map(nameless).collect());
         }
@@ -338,6 +341,8 @@ impl Decoder {
                 continue;
             }
             let (diagnostic, home) = unknown::field(fields, field, &self.here());
+            // Nor can a rule miss there what was written here.
+            self.places.failed.extend(home.clone());
             self.misplaced.extend(home);
             self.report(diagnostic);
             let path = self.within_path(&field.name.text);

@@ -3,15 +3,17 @@
 //! Invariant: each mistake is reported once, and what depends on it is [`ValueKind::Poisoned`]; names that `let` expands and files
 //! that import each other end at a limit, never in a stack overflow.
 
+mod arithmetic;
+mod import;
 mod overlay;
 mod overrides;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::overlay::{merge, same_struct, set};
+use self::arithmetic::arithmetic_error;
+use self::overlay::{merge, set};
 use self::overrides::Overrides;
-use super::suggest::nearest;
-use super::value::{FieldValue, Impossible, Quantity, Value, ValueKind, unit_help, unit_meant, written};
+use super::value::{FieldValue, Quantity, Value, ValueKind, unit_help, unit_meant};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceId, Span};
 use crate::syntax::ast::{self, Document, Expr, ExprKind, Ident};
@@ -315,55 +317,6 @@ impl<'l> Evaluator<'l> {
         Some(self.report(diagnostic))
     }
 
-    fn arithmetic(&mut self, expr: &Expr) -> Option<Quantity> {
-        match &expr.kind {
-            ExprKind::Binary(operator, left, right) => {
-                let (a, b) = (self.operand(left), self.operand(right));
-                let (a, b) = (a?, b?);
-                a.combine(*operator, &b).map_err(|why| self.report(failed(expr.span, why, &[(left, &a), (right, &b)]))).ok()
-            }
-            ExprKind::Negate(inner) => {
-                let a = self.operand(inner)?;
-                a.negated().map_err(|why| self.report(failed(expr.span, why, &[(inner, &a)]))).ok()
-            }
-            _ => None,
-        }
-    }
-
-    /// One side of an operator, which must be a number.
-    fn operand(&mut self, expr: &Expr) -> Option<Quantity> {
-        let kind = match &expr.kind {
-            ExprKind::Group(inner) => return self.operand(inner),
-            ExprKind::Name(name) => self.lookup(name).unwrap_or_else(|| self.unknown_name(name)),
-            _ => self.value(expr).kind,
-        };
-        match kind {
-            ValueKind::Number(quantity) => Some(quantity),
-            ValueKind::Poisoned => None,
-            other => {
-                let message = format!("arithmetic wants numbers, found {}", other.describe());
-                let diagnostic = Diagnostic::error(Code::Arithmetic, expr.span, message).here("not a number");
-                self.report(diagnostic.help("`+`, `-`, `*` and `/` work on numbers only"));
-                None
-            }
-        }
-    }
-
-    fn unknown_name(&mut self, name: &Ident) -> ValueKind {
-        let close = nearest(&name.text, self.scope.bindings.keys().map(String::as_str)).map(str::to_owned);
-        if self.scope.broken {
-            return ValueKind::Poisoned;
-        }
-        let diagnostic = Diagnostic::error(Code::UnknownName, name.span, format!("there is no `let` name `{}`", name.text));
-        let diagnostic = match close {
-            Some(close) => {
-                diagnostic.help(format!("did you mean `{close}`?")).fix(format!("write `{close}`"), true, name.span, close)
-            }
-            None => diagnostic.help(format!("define it at the head of the file: `let {} = 1;`", name.text)),
-        };
-        self.report(diagnostic.here("not defined"))
-    }
-
     fn record(&mut self, record: &ast::Struct) -> ValueKind {
         let (mut fields, mut seen) = (Vec::new(), BTreeMap::new());
         for field in &record.fields {
@@ -414,93 +367,6 @@ impl<'l> Evaluator<'l> {
             .help("take one of them out");
         self.report(diagnostic);
     }
-
-    /// The struct of another file: its name, its fields, and whether some may be missing; `None` after a report.
-    fn import(&mut self, name: Option<&Ident>, import: &ast::Import) -> Option<(Option<Ident>, Vec<FieldValue>, bool)> {
-        let theirs = match self.imported(import) {
-            Ok(value) => value,
-            Err(diagnostic) => {
-                self.report(diagnostic);
-                return None;
-            }
-        };
-        match theirs.kind {
-            ValueKind::Poisoned => None,
-            ValueKind::Struct { name: other, fields, broken } if same_struct(name, other.as_ref()) => {
-                Some((other, fields, broken))
-            }
-            other => {
-                self.report(wrong_import(name, &other, theirs.span, import));
-                None
-            }
-        }
-    }
-
-    fn imported(&mut self, import: &ast::Import) -> Result<Value, Diagnostic> {
-        let place = import.path_span;
-        let failed = |why: &str| {
-            Diagnostic::error(Code::ImportFailed, place, format!("`{}` cannot be imported: {why}", import.path))
-                .here("this import")
-        };
-        self.imports += 1;
-        if self.files.len() >= MAX_IMPORT_DEPTH {
-            return Err(cycle(place, format!("imports are more than {MAX_IMPORT_DEPTH} files deep")));
-        }
-        if self.imports > MAX_IMPORTS {
-            return Err(
-                failed(&format!("the recipe has more than {MAX_IMPORTS} imports")).help("put what they share into fewer files")
-            );
-        }
-        let Some(load) = self.load.as_mut() else {
-            return Err(failed("no file may be read here").help("write the fields out"));
-        };
-        let loaded = load(&import.path, place.source);
-        let (document, found) = loaded.map_err(|why| {
-            failed(&why).help("the path is relative to the file that imports, in double quotes and with its ending")
-        })?;
-        let source = document.value.span.source;
-        if self.files.contains(&source) {
-            return Err(cycle(
-                place,
-                match self.files.len() {
-                    1 => format!("`{}` imports itself", import.path),
-                    n => format!("`{}` imports itself, by way of {n} files", import.path),
-                },
-            ));
-        }
-        self.diagnostics.extend(found);
-        self.files.push(source);
-        let value = self.document(&document);
-        self.files.pop();
-        Ok(value)
-    }
-}
-
-/// Arithmetic without a result; parts that are not plain to see are shown with their values.
-fn failed(span: Span, why: Impossible, parts: &[(&Expr, &Quantity)]) -> Diagnostic {
-    let hidden = parts.iter().filter(|(expr, _)| !matches!(expr.kind, ExprKind::Number(_)));
-    hidden.fold(arithmetic_error(span, why), |diagnostic, (expr, quantity)| {
-        diagnostic.and(expr.span, format!("this is {}", written(&ValueKind::Number((*quantity).clone()))))
-    })
-}
-
-fn arithmetic_error(span: Span, why: Impossible) -> Diagnostic {
-    Diagnostic::error(Code::Arithmetic, span, why.message).here("cannot be computed").help(why.help)
-}
-
-fn cycle(place: Span, message: String) -> Diagnostic {
-    Diagnostic::error(Code::ImportCycle, place, message)
-        .here("this import")
-        .help("take it out, or move what both files need into a third")
-}
-
-fn wrong_import(name: Option<&Ident>, found: &ValueKind, there: Span, import: &ast::Import) -> Diagnostic {
-    let wanted = name.map_or("a struct".to_owned(), |n| format!("`{}(..)`", n.text));
-    let message = format!("`{}` holds {}, not {wanted}", import.path, found.describe());
-    let there = Span { end: there.start, ..there };
-    let diagnostic =
-        Diagnostic::error(Code::ImportFailed, import.path_span, message).here("this import").and(there, "its value begins here");
-    diagnostic.help("the import of a struct must hold a struct of the same name, with its fields by name")
 }
 
 fn unused(scope: &Scope) -> Vec<Diagnostic> {

@@ -248,7 +248,9 @@ impl Mender {
     /// Whether a closing bracket within a line would end what was opened at the end of another: then it belongs to one that was lost.
     fn is_early(&self, c: char, i: usize, token: &Token, open: Open) -> bool {
         let elsewhere = open.place.line != self.place(i).line;
-        self.surplus[kind_of(c)] < 0 && !token.leads && elsewhere && open.ends_line
+        // Nor does a comma follow the recipe.
+        let last = self.open.len() == 1 && self.tokens.get(i + 1).is_some_and(|next| next.kind == Kind::Punct(','));
+        self.surplus[kind_of(c)] < 0 && !token.leads && (elsewhere && open.ends_line || last)
     }
 
     /// Puts in the opening bracket that the value before this closing bracket lacks; false where none can be seen to lack one.

@@ -5,7 +5,7 @@
 use super::ast::{Expr, ExprKind, Field, Ident, Rest, Struct, Tuple};
 use super::lexer::{Kind, is_name};
 use super::parser::{MAX_DEPTH, Parser};
-use crate::diag::{Code, Diagnostic, Edit};
+use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 
 /// What stands between two commas.
@@ -21,7 +21,7 @@ pub(super) enum Entry {
 
 /// What is being read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
+pub(super) enum Shape {
     Parentheses,
     List,
     /// Braces, whose fields have quoted names.
@@ -38,12 +38,12 @@ impl Entry {
 }
 
 /// What stood between two brackets.
-struct Body {
-    entries: Vec<Entry>,
+pub(super) struct Body {
+    pub(super) entries: Vec<Entry>,
     /// Whether a comma stood at the end.
     trailing: bool,
     /// Whether something in it could not be read.
-    broken: bool,
+    pub(super) broken: bool,
 }
 
 impl Parser<'_> {
@@ -69,68 +69,8 @@ impl Parser<'_> {
         self.grown(ExprKind::List(items), start.to(self.last()), below)
     }
 
-    /// `{ .. }`, which is no value. With names before its values it is read as a struct; `of` is the field that it stands in.
-    pub(super) fn map(&mut self, of: Option<&str>) -> Expr {
-        let start = self.span();
-        let found = Diagnostic::error(Code::SyntaxUnsupported, start, "a recipe has no maps").here("a map begins here");
-        let named = matches!(self.peek(1), Kind::Ident(_) | Kind::Text(_)) && matches!(self.peek(2), Kind::Punct(':' | '='));
-        if !named {
-            self.skip_balanced();
-            self.report(found.help("fields stand in parentheses, `(name: value)`, and lists in `[` and `]`"));
-            return self.poisoned(start.to(self.last()));
-        }
-        // Maps within a map are the same mistake.
-        let outer = self.braces.take();
-        let is_outermost = outer.is_none();
-        self.braces = Some(outer.unwrap_or_default());
-        self.make_parentheses(start, if of.is_none() { "Recipe(" } else { "(" });
-        let body = self.body(Shape::Map);
-        self.make_parentheses(self.last(), ")");
-        let help = match of {
-            None => "a recipe is `Recipe(name: value, ..)`, and each part of it `Name(name: value, ..)`".to_owned(),
-            Some("") => {
-                "fields stand in parentheses, with the name of their struct before them: `Name(name: value, ..)`".to_owned()
-            }
-            Some(of) => {
-                format!("fields stand in parentheses, with the name of their struct before them: `{of}: Name(name: value, ..)`")
-            }
-        };
-        if is_outermost {
-            let edits = self.braces.take().unwrap_or_default();
-            self.report(found.help(help).edits("write parentheses in place of the braces", false, edits));
-        }
-        let Some(body) = body else { return self.poisoned(start.to(self.last())) };
-        let below = self.height;
-        // What it lacks, such as the name of a variant, is part of what was reported.
-        let record = Struct { broken: true, ..self.gather(None, body.entries, body.broken) };
-        self.grown(ExprKind::Struct(record), start.to(self.last()), below)
-    }
-
-    fn make_parentheses(&mut self, span: Span, text: &str) {
-        if let Some(edits) = &mut self.braces {
-            edits.push(Edit { span, text: text.to_owned() });
-        }
-    }
-
-    /// `Name { .. }`, read as `Name( .. )`.
-    pub(super) fn braces(&mut self, name: Ident) -> Expr {
-        let message = format!("the fields of `{}` stand in parentheses", name.text);
-        let (span, open) = (name.span, self.span());
-        let found = Diagnostic::error(Code::SyntaxUnexpected, open, message).here("not expected here");
-        let found = found.help(format!("write `{}(..)`", name.text));
-        let body = self.body(Shape::Parentheses);
-        let edits = [(open, "("), (self.last(), ")")].map(|(span, text)| Edit { span, text: text.to_owned() });
-        // A brace that was put in is reported with a mend of its own.
-        let safe = !self.last().is_empty();
-        self.report(found.edits("write parentheses", safe, edits.into()));
-        let Some(body) = body else { return self.poisoned(span) };
-        let below = self.height;
-        let kind = self.classify(Some(name), body);
-        self.grown(kind, span.to(self.last()), below)
-    }
-
     /// Everything up to the closing bracket; `None` where it would be too deep. EBNF `entries`.
-    fn body(&mut self, shape: Shape) -> Option<Body> {
+    pub(super) fn body(&mut self, shape: Shape) -> Option<Body> {
         let opener = self.span();
         if self.open + 1 >= MAX_DEPTH {
             self.report_depth(opener);
@@ -237,8 +177,7 @@ impl Parser<'_> {
     pub(super) fn recover(&mut self) {
         loop {
             match *self.kind() {
-                Kind::Punct(',' | ';') | Kind::End => return,
-                Kind::Punct(')' | ']' | '}') => return,
+                Kind::Punct(',' | ';' | ')' | ']' | '}') | Kind::End => return,
                 Kind::Ident(_) if self.is(1, ':') && !self.is(2, ':') => return,
                 Kind::Punct('(' | '[' | '{') => self.skip_balanced(),
                 _ => self.bump(),
@@ -261,7 +200,9 @@ impl Parser<'_> {
             }
             _ => (),
         }
-        if let Some(import) = self.dotless_import() {
+        if shape != Shape::List
+            && let Some(import) = self.dotless_import()
+        {
             return Some(import);
         }
         if let Some(name) = self.field_name(shape) {
@@ -369,8 +310,7 @@ impl Parser<'_> {
 
     fn field_value(&mut self, name: &Ident) -> Expr {
         let absent = match self.kind() {
-            Kind::Punct(',' | ';') => true,
-            Kind::Punct(')' | ']' | '}') => true,
+            Kind::Punct(',' | ';' | ')' | ']' | '}') => true,
             Kind::End => !self.hidden,
             Kind::Ident(_) => self.is(1, ':') && !self.is(2, ':'),
             _ => false,
@@ -404,7 +344,7 @@ impl Parser<'_> {
     }
 
     /// A struct, a tuple, or a group for arithmetic.
-    fn classify(&mut self, name: Option<Ident>, body: Body) -> ExprKind {
+    pub(super) fn classify(&mut self, name: Option<Ident>, body: Body) -> ExprKind {
         let is_item = |entry: &Entry| matches!(entry, Entry::Item(_));
         if body.entries.is_empty() || !body.entries.iter().all(is_item) {
             return ExprKind::Struct(self.gather(name, body.entries, body.broken));
@@ -415,9 +355,6 @@ impl Parser<'_> {
             Some(only) if name.is_none() && items.is_empty() && !body.trailing => ExprKind::Group(Box::new(only)),
             last => {
                 items.extend(last);
-                if name.is_some() {
-                    self.commas_in_tuple(&mut items);
-                }
                 ExprKind::Tuple(Tuple { name, items })
             }
         }

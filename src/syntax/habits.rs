@@ -94,7 +94,7 @@ impl Parser<'_> {
     pub(super) fn begins_dashes(&self) -> bool {
         let item = match self.peek(1) {
             Kind::Text(_) => true,
-            Kind::Ident(word) => word.starts_with(char::is_uppercase),
+            Kind::Ident(_) => self.is(2, '('),
             _ => false,
         };
         self.is(0, '-') && item
@@ -162,23 +162,6 @@ impl Parser<'_> {
         let or = if ambiguous { format!(", or `{fraction}` for a fraction") } else { String::new() };
         let found = found.help(format!("write `{plain}`{or}"));
         self.report(found.fix(format!("write `{plain}`"), !ambiguous && value.kind != ExprKind::Poisoned, span, plain));
-    }
-
-    /// `Name(4,096)`: the values of a named tuple as the one number that they are written as.
-    pub(super) fn commas_in_tuple(&mut self, items: &mut Vec<Expr>) {
-        let spans: Vec<Span> = items.iter().filter(|item| whole(item).is_some()).map(|item| item.span).collect();
-        let adjoin = spans.windows(2).all(|pair| matches!(pair, [a, b] if a.end + 1 == b.start));
-        let groups: Vec<&str> = spans.iter().map(|span| self.written(*span)).collect();
-        if items.len() < 2 || spans.len() != items.len() || !adjoin || !is_grouped(&groups) {
-            return;
-        }
-        let plain = groups.join("_");
-        let Ok(("", Ok(value))) = number(&plain) else { return };
-        let Some(span) = spans.first().zip(spans.last()).map(|(a, b)| a.to(*b)) else { return };
-        let safe = groups.len() > 2;
-        let found = Diagnostic::error(Code::SyntaxUnexpected, span, "a number has no comma in it").here("one number, or two?");
-        self.report(found.help(format!("write `{plain}`")).fix(format!("write `{plain}`"), safe, span, plain));
-        *items = vec![Expr { kind: ExprKind::Number(Number { value, unit: None }), span }];
     }
 
     /// The name of a field that is put together with `-` or `.`, and the sign after it.

@@ -5,21 +5,22 @@
 
 mod conflict;
 mod foreign;
+mod quotes;
 mod range;
 
 use std::ops::Range;
 
 use nom::branch::alt;
-use nom::bytes::complete::{is_not, tag, take_till, take_until, take_while, take_while1};
-use nom::character::complete::{anychar, char, none_of, satisfy};
+use nom::bytes::complete::{tag, take_till, take_while, take_while1};
+use nom::character::complete::{anychar, satisfy};
 use nom::combinator::{map, opt, recognize};
-use nom::multi::many0_count;
-use nom::sequence::{delimited, pair, preceded};
+use nom::sequence::{pair, preceded};
 use nom::{IResult, Offset, Parser};
 
-use self::conflict::Conflict;
+use self::conflict::Merge;
+use self::quotes::{bytes, character, is_byte_literal, raw_text, single_quoted, text};
 use super::ast::Numeric;
-use super::literal::{Fault, begins_name, continues_name, number, raw_opener, unescape};
+use super::literal::{Fault, begins_name, continues_name, number, raw_opener};
 use crate::diag::{Code, Diagnostic, Edit, Fix};
 use crate::source::{SourceId, Span};
 
@@ -86,12 +87,9 @@ struct Lexer<'t> {
     rest: &'t str,
     one_line: bool,
     odd_quotes: bool,
-    /// The conflict of a merge whose first side is being read.
-    undecided: Option<Conflict>,
+    merge: Merge,
     /// Whether the name that comes next goes on with the one before: an invisible character stands in it.
     joins: bool,
-    /// Whether no line from here on ends a conflict.
-    endless: bool,
     /// How many brackets are open, whatever closes them.
     open: usize,
     /// Brackets that close nothing.
@@ -111,9 +109,8 @@ impl<'t> Lexer<'t> {
             rest: text.strip_prefix('\u{feff}').unwrap_or(text),
             one_line,
             odd_quotes: false,
-            undecided: None,
+            merge: Merge::default(),
             joins: false,
-            endless: false,
             open: 0,
             stray: 0,
             unclosed: 0,
@@ -323,21 +320,9 @@ fn token(input: &str, one_line: bool) -> IResult<&str, Lexeme> {
     }
 }
 
-/// A number. What would be one but for a slip that can be mended is read as that.
+/// A number. One that has a fault is not read: what it is out of range of, say, is no second mistake.
 fn numeral(input: &str) -> IResult<&str, Lexeme> {
-    let (rest, value) = number(input)?;
-    let fault = match value {
-        Ok(value) => return Ok((rest, fine(Kind::Number(value)))),
-        Err(fault) => fault,
-    };
-    let mut mended = input[..input.offset(rest)].to_owned();
-    if let Some(mend) = fault.mends.iter().find(|mend| mend.safe) {
-        mended.replace_range(mend.at.clone(), &mend.text);
-        if let Ok(("", Ok(value))) = number(&mended) {
-            return Ok((rest, (Kind::Number(value), Some(fault))));
-        }
-    }
-    Ok((rest, bad(fault)))
+    map(number, |value| value.map_or_else(bad, |value| fine(Kind::Number(value)))).parse(input)
 }
 
 fn sign(input: &str) -> IResult<&str, Lexeme> {
@@ -376,87 +361,6 @@ fn raw_name(input: &str) -> IResult<&str, Lexeme> {
         return Ok((rest, bad(Fault::new(Code::SyntaxUnsupported, 0..name.len() + 2, message, "not a name", help))));
     }
     Ok((rest, fine(Kind::Ident(name.to_owned()))))
-}
-
-/// The letters between double quotes, escapes unread.
-fn quoted(input: &str, one_line: bool) -> IResult<&str, &str> {
-    let stop = if one_line { "\\\"\n" } else { "\\\"" };
-    let piece = alt((recognize(is_not(stop)), recognize(pair(char('\\'), anychar))));
-    delimited(char('"'), recognize(many0_count(piece)), char('"')).parse(input)
-}
-
-/// A text in double quotes. EBNF `text`.
-fn text(input: &str, one_line: bool) -> IResult<&str, Lexeme> {
-    let (rest, body) = quoted(input, one_line)?;
-    Ok((rest, unescape(body).map_or_else(|fault| bad(fault.moved(1)), |text| fine(Kind::Text(text)))))
-}
-
-/// A text without escapes. EBNF `raw text`.
-fn raw_text(input: &str) -> IResult<&str, Lexeme> {
-    let (body, hashes) = raw_opener(input)?;
-    let closer = format!("\"{}", "#".repeat(hashes));
-    let (rest, text) = take_until(closer.as_str()).parse(body)?;
-    Ok((&rest[closer.len()..], fine(Kind::Text(text.to_owned()))))
-}
-
-/// The letters of a character literal between its quotes.
-fn character_body(input: &str) -> IResult<&str, &str> {
-    let escape = recognize((char('\\'), anychar, take_till(|c| c == '\'' || c == '\n')));
-    delimited(char('\''), alt((escape, recognize(none_of("'\\\n")))), char('\'')).parse(input)
-}
-
-/// A character in single quotes. EBNF `character`.
-fn character(input: &str) -> IResult<&str, Lexeme> {
-    let (rest, body) = character_body(input)?;
-    let lexeme = match unescape(body) {
-        Ok(text) => match (text.chars().next(), text.chars().count()) {
-            (Some(c), 1) => fine(Kind::Char(c)),
-            _ => in_single_quotes(body),
-        },
-        Err(fault) => bad(fault.moved(1)),
-    };
-    Ok((rest, lexeme))
-}
-
-fn single_quoted(input: &str) -> IResult<&str, Lexeme> {
-    if let Some(rest) = input.strip_prefix("'''") {
-        let help = "a quote alone is `\"'\"`, and texts begin and end with one `\"`";
-        let message = "`'''` is neither a character nor a text";
-        return Ok((rest, bad(Fault::new(Code::SyntaxString, 0..3, message, "three quotes", help))));
-    }
-    let (rest, body) = delimited(char('\''), take_till(|c| c == '\'' || c == '\n'), char('\'')).parse(input)?;
-    Ok((rest, in_single_quotes(body)))
-}
-
-/// A text in single quotes, read as the text that it would be in double ones.
-fn in_single_quotes(body: &str) -> Lexeme {
-    let quoted = format!("\"{}\"", body.replace('"', "\\\""));
-    let at = 0..body.len() + 2;
-    let message = "a text stands in double quotes";
-    let fault =
-        Fault::new(Code::SyntaxString, at.clone(), message, "single quotes hold one character", format!("write `{quoted}`"));
-    match text(&quoted, false) {
-        Ok(("", (kind @ Kind::Text(_), None))) => (kind, Some(fault.mend(true, at, quoted.clone()))),
-        _ => bad(fault),
-    }
-}
-
-fn is_byte_literal(input: &str) -> bool {
-    let rest = &input[1..];
-    rest.starts_with(['"', '\'']) || raw_opener(rest).is_ok()
-}
-
-fn bytes(input: &str) -> IResult<&str, Lexeme> {
-    let raw = |i| raw_text(i).map(|(rest, _)| (rest, ""));
-    let other = delimited(char('\''), take_till(|c| c == '\'' || c == '\n'), char('\''));
-    let (rest, _) = preceded(char('b'), alt((character_body, |i| quoted(i, false), raw, other))).parse(input)?;
-    let (message, help) = ("a recipe holds no bytes", "leave the `b` out: a text will do");
-    let fault = Fault::new(Code::SyntaxUnsupported, 0..input.offset(rest), message, "a byte literal", help);
-    let lexeme = match token(&input[1..], false) {
-        Ok((_, (kind @ Kind::Text(_), None))) => (kind, Some(fault.mend(true, 0..1, ""))),
-        _ => bad(fault),
-    };
-    Ok((rest, lexeme))
 }
 
 #[cfg(test)]

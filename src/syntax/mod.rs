@@ -3,7 +3,9 @@
 //! Invariant: nothing here knows what a field means; any text gives a tree or diagnostics, never a panic.
 
 pub mod ast;
+mod braces;
 mod brackets;
+mod document;
 mod entries;
 mod format;
 mod habits;

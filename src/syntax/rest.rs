@@ -97,7 +97,7 @@ impl Parser<'_> {
         self.skip_balanced();
         let inside = Span { start: open.end, end: self.last().start.max(open.end), ..open };
         let written = self.written(inside).trim().to_owned();
-        let whole = written.ends_with(".ron");
+        let whole = written.strip_suffix(".ron").is_some();
         let path = if whole { written } else { format!("{written}.ron") };
         let found =
             Diagnostic::error(Code::SyntaxUnexpected, start.to(self.last()), "the path of an import stands in double quotes");
@@ -107,12 +107,15 @@ impl Parser<'_> {
         whole.then_some(Import { path, path_span: inside })
     }
 
-    /// `import("path")` or `import "path"` among fields, without the dots and under whatever name.
+    /// `import("path")` or `import "path"` among other entries, without the dots and under whatever name.
     pub(super) fn dotless_import(&mut self) -> Option<Entry> {
         let called = self.is(1, '(') && self.is(3, ')');
         let at = if called { 2 } else { 1 };
         let (Kind::Ident(word), Kind::Text(path)) = (self.kind(), self.peek(at)) else { return None };
-        if !is_import(word) {
+        // Alone in its parentheses it is a tuple, whatever that would be good for.
+        let first = self.written(self.last()) == "(";
+        let alone = called && first && (self.is(4, ')') || self.is(4, ',') && self.is(5, ')'));
+        if !is_import(word) || alone {
             return None;
         }
         let (start, path, path_span) = (self.span(), path.clone(), self.span_of(at));

@@ -2,6 +2,7 @@
 //!
 //! Invariant: an edit is called safe only where the text can hardly have been meant in another way.
 
+use super::unknown::is_import;
 use super::wrap::wrapped;
 use crate::diag::Diagnostic;
 use crate::recipe::schema::{FieldInfo, Range, RecordInfo, TypeInfo};
@@ -29,6 +30,11 @@ pub(super) fn remedied(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo,
         ValueKind::Text(text) if quoted_for_nothing(text, wanted) => {
             let title = format!("write `{text}` without quotes");
             diagnostic.help(format!("take the quotes off: `{text}`")).fix(title, true, value.span, text.as_str())
+        }
+        ValueKind::Tuple { name: Some(name), items } if is_import(&name.text) => {
+            let path = items.first().and_then(|item| if let ValueKind::Text(path) = &item.kind { Some(path) } else { None });
+            let path = path.map_or("base.ron", String::as_str);
+            diagnostic.help(format!("write `..import(\"{path}\")`, as the last entry of the struct that it completes"))
         }
         ValueKind::Name(name) => match (wanted, truth(&name.text), close_let(&name.text, lets)) {
             (TypeInfo::Flag, Some(flag), _) => {

@@ -122,7 +122,7 @@ fn foreign_form(field: &FieldValue) -> Option<String> {
     let name = field.name.text.as_str();
     if is_import(name) {
         let path = path_in(&field.value).unwrap_or("base");
-        let ending = if path.ends_with(".ron") { "" } else { ".ron" };
+        let ending = if path.strip_suffix(".ron").is_some() { "" } else { ".ron" };
         return Some(format!("write `..import(\"{path}{ending}\")` as the last entry: what is not given is taken from there"));
     }
     let text = if let ValueKind::Text(text) = &field.value.kind { text.rsplit('.').next()? } else { "Name" };

@@ -2,9 +2,10 @@
 //!
 //! Invariant: what is proposed is of the right type and in range; it is called safe only where nothing else could be meant.
 
+use super::Decoder;
 use super::remedy::{dimensions, shown};
 use super::unknown::meant_variant;
-use crate::diag::{Diagnostic, Edit};
+use crate::diag::{Code, Diagnostic, Edit};
 use crate::recipe::schema::{ChoiceInfo, FieldInfo, RecordInfo, TypeInfo};
 use crate::recipe::value::{Dimension, Numeric, Quantity, Value, ValueKind};
 use crate::source::{SourceId, Span};
@@ -45,7 +46,7 @@ fn number_in(text: &str) -> Option<Quantity> {
 fn quantity(q: &Quantity) -> String {
     let x = q.number.as_f64();
     let units: &[(&str, f64)] = match q.dimension {
-        Dimension::Time => &[("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0)],
+        Dimension::Time => &[("h", 3600.0), ("min", 60.0), ("s", 1.0)],
         Dimension::Size => &[("GiB", 1_073_741_824.0), ("MiB", 1_048_576.0), ("KiB", 1024.0), ("B", 1.0)],
         _ => &[],
     };
@@ -113,9 +114,15 @@ impl Proposal {
     }
 
     fn edits(&self, span: Span) -> Vec<Edit> {
-        let at = |start: u32, end: u32, text: &str| Edit { span: Span { start, end, ..span }, text: text.to_owned() };
+        self.edits_between(span, "", "")
+    }
+
+    /// The changes that put the struct around the value, and something around that.
+    fn edits_between(&self, span: Span, before: &str, after: &str) -> Vec<Edit> {
+        let at = |start: u32, end: u32, text: String| Edit { span: Span { start, end, ..span }, text };
         let quote = u32::from(self.quoted);
-        vec![at(span.start, span.start + quote, &self.opening), at(span.end - quote, span.end, ")")]
+        let opening = at(span.start, span.start + quote, format!("{before}{}", self.opening));
+        vec![opening, at(span.end - quote, span.end, format!("){after}"))]
     }
 }
 
@@ -175,19 +182,38 @@ pub(super) fn wrapped(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo) 
     Ok(diagnostic)
 }
 
+/// `Constant(4,096)`: whole numbers that touch the comma between them, groups of three digits after the first, are one number.
+pub(super) fn one_number(cx: &mut Decoder, items: Vec<Value>) -> Vec<Value> {
+    let group = |value: &Value| match &value.kind {
+        ValueKind::Number(Quantity { number: Numeric::Integer(n @ 0..1000), dimension: Dimension::Plain }) => {
+            Some((*n, value.span))
+        }
+        _ => None,
+    };
+    let groups: Vec<(i128, Span)> = items.iter().map_while(group).collect();
+    let [(first, start), more @ ..] = groups.as_slice() else { return items };
+    let grouped = more.iter().all(|(_, span)| span.len() == 3)
+        && groups.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if a.source == b.source && a.end + 1 == b.start));
+    let Some((_, end)) = more.last().filter(|_| groups.len() == items.len() && grouped && *first > 0) else { return items };
+    let plain = more.iter().fold(first.to_string(), |text, (n, _)| format!("{text}_{n:03}"));
+    let Ok(n) = plain.replace('_', "").parse() else { return items };
+    let span = start.to(*end);
+    let found = Diagnostic::error(Code::WrongType, span, "a number has no comma in it").here("one number, or several?");
+    cx.report(found.help(format!("write `{plain}`")).fix(format!("write `{plain}`"), more.len() > 1, span, plain));
+    vec![Value { kind: ValueKind::Number(Quantity::plain(Numeric::Integer(n))), span }]
+}
+
 /// A single item where a list is wanted.
 fn listed(diagnostic: Diagnostic, value: &Value, item: &TypeInfo) -> Result<Diagnostic, Diagnostic> {
     let at = |at: u32, text: &str| Edit { span: Span { start: at, end: at, ..value.span }, text: text.to_owned() };
-    let name = match &value.kind {
-        ValueKind::Name(name) | ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. } => name,
-        _ => {
-            let found = proposals(value, item);
-            let Some(proposal) = found.first().filter(|p| p.complete) else { return Err(diagnostic) };
-            let mut edits = vec![Edit { text: format!("[{}", proposal.opening), ..proposal.edits(value.span).swap_remove(0) }];
-            edits.push(Edit { text: ")]".to_owned(), ..proposal.edits(value.span).swap_remove(1) });
-            let text = format!("[{}]", proposal.text);
-            return Ok(diagnostic.help(format!("write `{text}`")).edits(format!("write `{text}`"), found.len() == 1, edits));
-        }
+    let (ValueKind::Name(name) | ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. }) =
+        &value.kind
+    else {
+        let found = proposals(value, item);
+        let Some(proposal) = found.first().filter(|p| p.complete) else { return Err(diagnostic) };
+        let edits = proposal.edits_between(value.span, "[", "]");
+        let text = format!("[{}]", proposal.text);
+        return Ok(diagnostic.help(format!("write `{text}`")).edits(format!("write `{text}`"), found.len() == 1, edits));
     };
     let known = item.records().iter().any(|record| record.name == name.text);
     // The value of a `let` name stands elsewhere.

@@ -11,9 +11,18 @@ use crate::source::Span;
 /// How the lines begin: of the first side, of what both come from, of the other side, and of the end.
 const MARKERS: [&str; 4] = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
 
+/// What is known of the conflicts of a text.
+#[derive(Debug, Default)]
+pub(super) struct Merge {
+    /// The one whose first side is being read.
+    undecided: Option<Conflict>,
+    /// Whether no line from here on ends one.
+    endless: bool,
+}
+
 /// Where a conflict begins, and which of the faults reports it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Conflict {
+struct Conflict {
     start: usize,
     fault: usize,
 }
@@ -36,10 +45,10 @@ impl Lexer<'_> {
         let start = self.text.offset(self.rest);
         let leads = start == 0 || self.text.as_bytes().get(start - 1) == Some(&b'\n');
         let Some(marker) = marker(self.rest).filter(|_| leads) else { return };
-        match (marker, self.undecided.take()) {
+        match (marker, self.merge.undecided.take()) {
             ("<<<<<<<", _) => {
                 let help = "keep one side, and take the lines with `<<<<<<<`, `=======` and `>>>>>>>` out";
-                self.undecided = Some(Conflict { start, fault: self.out.faults.len() });
+                self.merge.undecided = Some(Conflict { start, fault: self.out.faults.len() });
                 self.marker("a merge conflict is not resolved here", "one side begins here", help);
                 self.rest = &self.rest[line_len(self.rest)..];
             }
@@ -65,7 +74,7 @@ impl Lexer<'_> {
     fn other_side(&mut self, conflict: Conflict) {
         let from = self.text.offset(self.rest);
         let (mut other, mut at) = (None, from);
-        while !self.endless {
+        while !self.merge.endless {
             let line = self.text.get(at..).unwrap_or_default();
             let next = at + line_len(line);
             match marker(line) {
@@ -75,7 +84,7 @@ impl Lexer<'_> {
                     self.rest = &self.text[next..];
                     return;
                 }
-                _ if line.is_empty() => self.endless = true,
+                _ if line.is_empty() => self.merge.endless = true,
                 _ => {}
             }
             at = next;

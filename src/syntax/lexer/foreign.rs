@@ -9,6 +9,9 @@ use super::super::literal::{Fault, begins_name, continues_name, number};
 use super::{Kind, Lexer};
 use crate::diag::Code;
 
+/// How far a closing sign may be: without a limit, a line of opening ones would be read over and over.
+const NEAR: usize = 1024;
+
 /// Letters that other languages put before a text.
 const PREFIXES: [&str; 14] = ["f", "F", "u", "U", "R", "B", "s", "c", "t", "L", "rf", "fr", "rb", "u8"];
 
@@ -43,9 +46,24 @@ fn line(text: &str) -> &str {
     text.split('\n').next().unwrap_or(text).trim_end_matches('\r')
 }
 
+/// The line that a text begins with, or as much of it as is looked at in search of a closing sign.
+fn near(text: &str) -> &str {
+    let mut end = text.len().min(NEAR);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    line(&text[..end])
+}
+
 /// How many bytes of a text make up a name.
 fn name_len(text: &str) -> usize {
     if text.starts_with(begins_name) { text.find(|c| !continues_name(c)).unwrap_or(text.len()) } else { 0 }
+}
+
+/// Whether nothing but blanks follows on the line.
+fn ends_line(text: &str) -> bool {
+    let rest = text.trim_start_matches([' ', '\t', '\r']);
+    rest.is_empty() || rest.starts_with('\n')
 }
 
 impl Lexer<'_> {
@@ -54,7 +72,7 @@ impl Lexer<'_> {
         let rest = self.rest;
         match rest.as_bytes().first() {
             Some(b'#') => self.hash_comment(),
-            Some(b'\\') if line(&rest[1..]).trim().is_empty() => {
+            Some(b'\\') if ends_line(&rest[1..]) => {
                 let (message, help) =
                     ("a line needs no sign at its end to go on", "take the `\\` out: an entry ends at its comma");
                 let fault = Fault::new(Code::SyntaxUnexpected, 0..1, message, "not expected here", help);
@@ -74,7 +92,7 @@ impl Lexer<'_> {
         let after = &self.rest[hashes..];
         let is_attribute =
             after.starts_with('[') || after.trim_start().strip_prefix('!').is_some_and(|a| a.trim_start().starts_with('['));
-        if is_attribute {
+        if is_attribute && hashes == 1 {
             return;
         }
         let length = line(self.rest).trim_end().len();
@@ -91,7 +109,7 @@ impl Lexer<'_> {
 
     /// `&name` and `!tag` of YAML before a value, which is read without them.
     fn anchor(&mut self) {
-        let signs = self.rest.bytes().take_while(|b| matches!(b, b'&' | b'!')).count();
+        let signs = self.rest.bytes().take(2).take_while(|b| matches!(b, b'&' | b'!')).count();
         let name = &self.rest[signs..signs + name_len(&self.rest[signs..])];
         if name.is_empty() {
             return;
@@ -138,7 +156,7 @@ impl Lexer<'_> {
                 '*' => self.alias(leads),
                 '<' if self.rest.starts_with("<<:") => self.merge_key(leads),
                 '`' => self.odd_quotes(c, leads),
-                'a'..='z' | 'A'..='Z' => self.prefix(),
+                'a'..='z' | 'A'..='Z' => self.prefix(leads),
                 _ => false,
             };
         }
@@ -161,7 +179,7 @@ impl Lexer<'_> {
 
     /// `$name`, `${path.to.name}` and the like.
     fn placeholder(&mut self, leads: bool) -> bool {
-        let (on_line, after) = (line(self.rest), &self.rest[1..]);
+        let (on_line, after) = (near(self.rest), &self.rest[1..]);
         let closer = match after.as_bytes().first() {
             Some(b'{') => Some('}'),
             Some(b'(') => Some(')'),
@@ -176,7 +194,7 @@ impl Lexer<'_> {
 
     /// `{{ name }}`
     fn template(&mut self, leads: bool) -> bool {
-        let Some(end) = line(self.rest).find("}}") else { return false };
+        let Some(end) = near(self.rest).find("}}") else { return false };
         self.substituted(end + 2, leads)
     }
 
@@ -205,7 +223,8 @@ impl Lexer<'_> {
 
     /// `<<: *name` of YAML.
     fn merge_key(&mut self, leads: bool) -> bool {
-        let length = line(self.rest).trim_end_matches([' ', '\t', ',']).len();
+        let on_line = near(self.rest);
+        let length = on_line[..on_line.find([',', ')']).unwrap_or(on_line.len())].trim_end().len();
         let help = "write `..import(\"base.ron\")` as the last entry: what is not given is taken from there";
         self.refuse(length, leads, "a struct has no `<<`", "a merge key", help)
     }
@@ -214,7 +233,7 @@ impl Lexer<'_> {
     fn odd_quotes(&mut self, c: char, leads: bool) -> bool {
         let Some(closers) = QUOTES.iter().find(|quotes| quotes.contains(&c)) else { return false };
         let rest = self.rest;
-        let body = &line(rest)[c.len_utf8()..];
+        let body = &near(rest)[c.len_utf8()..];
         let Some(end) = body.find(*closers) else {
             self.unclosed_text(leads);
             return true;
@@ -271,7 +290,7 @@ impl Lexer<'_> {
     }
 
     /// The letters before a text, as in `f"..{name}.."`; the text itself is read next.
-    fn prefix(&mut self) -> bool {
+    fn prefix(&mut self, leads: bool) -> bool {
         let length = name_len(self.rest);
         let (prefix, after) = self.rest.split_at(length);
         let touches = self.out.tokens.last().is_some_and(|t| t.span.end as usize == self.text.offset(self.rest));
@@ -279,7 +298,7 @@ impl Lexer<'_> {
             return false;
         }
         let quote = after.chars().next().unwrap_or('"');
-        let length = line(&after[1..]).find(quote).map_or(prefix.len(), |end| prefix.len() + end + 2);
+        let length = near(&after[1..]).find(quote).map_or(prefix.len(), |end| prefix.len() + end + 2);
         let fills = prefix.to_ascii_lowercase().contains('f') && self.rest[..length].contains('{');
         let help = if fills {
             format!("leave the `{prefix}` out, and write the text as it is to be: nothing is put in the place of `{{..}}`")
@@ -289,6 +308,10 @@ impl Lexer<'_> {
         let message = format!("a text has no prefix such as `{prefix}`");
         let fault = Fault::new(Code::SyntaxUnsupported, 0..length, message, "letters before a text", help);
         self.report(fault.mend(!fills, 0..prefix.len(), ""));
+        if fills {
+            self.push(Kind::Bad, &self.rest[length..], leads);
+            return true;
+        }
         self.rest = after;
         false
     }
