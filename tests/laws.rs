@@ -35,6 +35,7 @@ fn below(directory: &str) -> Vec<Text> {
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "ron" || e == "txt") {
+            // Some are not UTF-8, on purpose.
             found.push((path.display().to_string(), String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned()));
         }
     }

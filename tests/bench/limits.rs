@@ -23,7 +23,7 @@ fn refused(criterion: &mut Criterion) {
     for piece in PIECES {
         let text = long(piece);
         group.bench_function(piece.escape_default().to_string(), |bencher| {
-            bencher.iter(|| compiled("long.ron", black_box(&text)))
+            bencher.iter(|| compiled("long.ron", black_box(&text)));
         });
     }
     group.finish();

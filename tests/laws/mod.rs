@@ -161,9 +161,10 @@ fn comments(text: &str) -> Vec<String> {
         if token.starts_with("//") {
             found.push(token.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200e}' | '\u{200f}')).to_owned());
         } else if token.starts_with("/*") {
-            let mut lines: Vec<&str> = token.split('\n').collect();
-            let last = lines.pop().unwrap_or_default();
-            found.push(lines.iter().map(|line| format!("{}\n", line.trim_end_matches('\r'))).collect::<String>() + last);
+            let lines: Vec<&str> = token.split('\n').collect();
+            let (last, others) = lines.split_last().unwrap_or((&token, &[]));
+            let others = others.iter().map(|line| line.trim_end_matches('\r'));
+            found.push(others.chain([*last]).collect::<Vec<_>>().join("\n"));
         }
         rest = after;
     }

@@ -172,8 +172,8 @@ fn quoted(text: &str, draw: &mut Draw) -> String {
             '\r' if draw.chance(50) => out += "\\r",
             '\'' if draw.chance(50) => out += "\\'",
             '\0' if draw.chance(50) => out += "\\0",
-            c if c.is_ascii() && draw.chance(10) => out += &format!("\\x{:02x}", u32::from(c)),
-            c if draw.chance(10) => out += &format!("\\u{{{:x}}}", u32::from(c)),
+            c if c.is_ascii() && draw.chance(10) => out.extend(["\\x", &format!("{:02x}", u32::from(c))]),
+            c if draw.chance(10) => out.extend(["\\u{", &format!("{:x}", u32::from(c)), "}"]),
             c => out.push(c),
         }
         if draw.chance(3) {
