@@ -122,7 +122,7 @@ pub struct Decoder {
     inside_default: bool,
     /// The default of the field that is being read, as recipe text.
     default: Option<&'static str>,
-    /// Fields that stand in a wrong struct, with the right one: that they are missing there is no second error.
+    /// Fields that are misspelled or stand in a wrong struct, by the path that was meant: that they are missing there is no second error.
     misplaced: BTreeSet<String>,
     /// Missing fields, by their path, with the place of their report.
     missing: Vec<(String, usize)>,
@@ -250,6 +250,10 @@ impl Decoder {
 
     fn open(&mut self, value: &Value, info: &'static RecordInfo, given: Given) -> Option<Fields> {
         let broken = matches!(value.kind, ValueKind::Struct { broken: true, .. });
+        if broken {
+            // What a rule would miss may stand where nothing could be read.
+            self.fail();
+        }
         let given = match given {
             Given::Named(fields) => fields,
             Given::Positional(items) => self.name_positional(value, info, items)?,
