@@ -48,10 +48,10 @@ impl Place {
         self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
-    /// The run directories, oldest first.
+    /// The run directories, oldest first; one whose run was killed before it had a plan is none.
     pub fn runs(&self) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(self.path().join("runs")) else { return Vec::new() };
-        let mut runs: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+        let mut runs: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).filter(|run| run.join("plan.ron").is_file()).collect();
         runs.sort_by_key(|path| std::fs::metadata(path.join("plan.ron")).and_then(|m| m.modified()).ok());
         runs
     }
