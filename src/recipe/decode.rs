@@ -436,7 +436,8 @@ fn record_parts(value: &Value) -> Option<(Option<String>, Given)> {
     }
 }
 
-/// The name of a struct, or its opening parenthesis: enough to point at, where the whole would fill the screen.
+/// The name of a struct, or the place where it opens: enough to point at, where the whole would fill the screen. What stands there need
+/// not be a parenthesis: it can be lost, or a wide one.
 pub fn head(value: &Value) -> Span {
     match &value.kind {
         ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. }
@@ -444,7 +445,7 @@ pub fn head(value: &Value) -> Span {
         {
             name.span
         }
-        ValueKind::Struct { .. } if value.span.len() > 1 => Span { end: value.span.start + 1, ..value.span },
+        ValueKind::Struct { .. } => Span { end: value.span.start, ..value.span },
         _ => value.span,
     }
 }
