@@ -29,6 +29,22 @@
 //! environment; what it needs of the world comes in as [`pipeline::Inputs`]. Arrows point downwards only, and the test
 //! `arrows` reads the sources to hold that.
 //!
+//! # A recipe with mistakes
+//!
+//! Every stage goes on beside what it cannot read, so that one pass finds all mistakes and each is reported once:
+//!
+//! - brackets are mended before the parser sees them (`syntax::brackets`): so the parser meets only brackets that match, and the rest
+//!   of the text is read as it was meant;
+//! - what cannot be parsed is a `Poisoned` tree, and what it hides is marked: a struct that may have lost a field is not
+//!   asked for one;
+//! - a value that cannot be decoded leaves a stand-in and its path ([`recipe::decode::Places::is_known`]); the rules that need the
+//!   field are silent, all others speak ([`recipe::rules`]);
+//! - only a recipe without any error leaves the stage [`recipe`].
+//!
+//! A diagnostic has a [`diag::Code`] with a page in `grammar/errors`, and may have a [`diag::Fix`]; those that are safe are what
+//! `check --fix` makes. Schema and defaults are declared once ([`recipe::schema`]): checks, "did you mean", `explain`, the reference and the JSON Schema come
+//! from there. The promises that this makes are measured: `tests/mutants.rs`, `tests/mistakes.rs`, `tests/errors.rs`, `tests/laws.rs`.
+//!
 //! # The plan is the program
 //!
 //! The training step is not code in the executor. It is a [`step::graph::StepGraph`]: operations as nodes, tensors as edges,
@@ -54,6 +70,9 @@
 //!
 //! # Where this differs from the first design
 //!
+//! - A strict RON recipe spells durations and sizes as newtypes, `Seconds(86400)`: the serde types of [`recipe::settings`] read and
+//!   write them so, and there is no second set of types.
+//! - The language server checks on its own thread of messages, without debouncing: a check takes less than a keystroke.
 //! - The executor's CPU form calls the `gemm` crate for matrix products instead of burn's `flex`, which calls it too but
 //!   makes every result twice (once zeroed, once copied for alignment): the copy cost time and was memory that no plan
 //!   could see. The tensors are burn's all the same, and take their buffers back after each kernel.

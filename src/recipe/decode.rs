@@ -122,7 +122,7 @@ pub struct Decoder {
     inside_default: bool,
     /// The default of the field that is being read, as recipe text.
     default: Option<&'static str>,
-    /// Fields that stand in a wrong struct, with the right one: that they are missing there is no second error.
+    /// Fields that are misspelled or stand in a wrong struct, by the path that was meant: that they are missing there is no second error.
     misplaced: BTreeSet<String>,
     /// Missing fields, by their path, with the place of their report.
     missing: Vec<(String, usize)>,
@@ -250,6 +250,10 @@ impl Decoder {
 
     fn open(&mut self, value: &Value, info: &'static RecordInfo, given: Given) -> Option<Fields> {
         let broken = matches!(value.kind, ValueKind::Struct { broken: true, .. });
+        if broken {
+            // What a rule would miss may stand where nothing could be read.
+            self.fail();
+        }
         let given = match given {
             Given::Named(fields) => fields,
             Given::Positional(items) => self.name_positional(value, info, items)?,
@@ -436,8 +440,7 @@ fn record_parts(value: &Value) -> Option<(Option<String>, Given)> {
     }
 }
 
-/// The name of a struct, or the place where it opens: enough to point at, where the whole would fill the screen. What stands there need
-/// not be a parenthesis: it can be lost, or a wide one.
+/// The name of a struct, or the place before its opening parenthesis: enough to point at, where the whole would fill the screen.
 pub fn head(value: &Value) -> Span {
     match &value.kind {
         ValueKind::Struct { name: Some(name), .. } | ValueKind::Tuple { name: Some(name), .. }

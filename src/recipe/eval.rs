@@ -335,7 +335,11 @@ impl<'l> Evaluator<'l> {
                 Some((theirs, more, incomplete)) => {
                     ValueKind::Struct { name: name.or(theirs), fields: merge(fields, more), broken: broken || incomplete }
                 }
-                None => ValueKind::Struct { name, fields, broken: true },
+                None => {
+                    // Whatever is in it could have come from there as well.
+                    fields.iter_mut().for_each(|field| overlay::mark_broken(&mut field.value));
+                    ValueKind::Struct { name, fields, broken: true }
+                }
             },
             Some(_) => {
                 self.scope.poisoned = true;

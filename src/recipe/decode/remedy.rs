@@ -53,10 +53,7 @@ pub(super) fn remedied(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo,
             }
             _ => diagnostic.help(named_for_nothing(&name.text, wanted)),
         },
-        _ => match (help(value, wanted), wanted) {
-            (Some(help), _) => diagnostic.help(help),
-            (None, _) => diagnostic.help(format!("write {wanted}")),
-        },
+        _ => diagnostic.help(help(value, wanted).unwrap_or_else(|| format!("write {wanted}"))),
     }
 }
 

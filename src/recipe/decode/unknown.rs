@@ -12,6 +12,7 @@ use crate::recipe::suggest::{distance, nearest};
 use crate::recipe::synonyms::{FIELD_SYNONYMS, IMPORT_FIELDS, TYPE_FIELDS, VARIANT_SYNONYMS};
 use crate::recipe::value::{FieldValue, Value, ValueKind};
 use crate::source::Span;
+use crate::syntax::ast::Ident;
 
 static ROOT: RecordInfo = Recipe::INFO;
 
@@ -29,8 +30,9 @@ enum Meant {
     Nothing,
 }
 
-fn meant(name: &str, info: &RecordInfo, given: &[FieldValue], here: &str) -> Meant {
-    let is_given = |field: &str| given.iter().any(|g| g.name.text == field);
+fn meant(name: &Ident, info: &RecordInfo, given: &[FieldValue], here: &str) -> Meant {
+    let is_given = |field: &str| is_given(given, field, name);
+    let name = name.text.as_str();
     // A field that is not given yet is likelier than one that is.
     let close = info
         .fields
@@ -59,6 +61,11 @@ fn meant(name: &str, info: &RecordInfo, given: &[FieldValue], here: &str) -> Mea
     }
 }
 
+/// Whether a field is given in the text in which a name stands: what is imported is there to be replaced.
+fn is_given(given: &[FieldValue], field: &str, beside: &Ident) -> bool {
+    given.iter().any(|g| g.name.text == field && g.name.span.source == beside.span.source)
+}
+
 /// What other programs mean by a name, first in this struct, then anywhere.
 fn synonym(name: &str, here: &str) -> Option<&'static str> {
     let same = |foreign: &str| distance(foreign, name) == Some(0);
@@ -84,7 +91,7 @@ fn place(path: &str) -> String {
     }
 }
 
-/// The report of an unknown field, and the path of the field that was meant to stand elsewhere.
+/// The report of an unknown field, and the path of the field that was meant.
 pub(super) fn field(fields: &Fields, field: &FieldValue, here: &str) -> (Diagnostic, Option<String>) {
     let (info, name, span) = (fields.info, field.name.text.as_str(), field.name.span);
     let message = format!("`{}` has no field `{name}`", info.name);
@@ -92,12 +99,13 @@ pub(super) fn field(fields: &Fields, field: &FieldValue, here: &str) -> (Diagnos
     if let Some(help) = foreign_form(field) {
         return (diagnostic.help(help), None);
     }
-    match meant(name, info, &fields.given, here) {
+    match meant(&field.name, info, &fields.given, here) {
         Meant::Here(close, letters) => {
-            let free = fields.value(close).is_none();
+            let free = !is_given(&fields.given, close, &field.name);
             let help =
                 if free { format!("did you mean `{close}`?") } else { format!("did you mean `{close}`? it is given already") };
-            (diagnostic.help(help).fix(format!("write `{close}`"), free && letters <= 2, span, close), None)
+            let path = if here.is_empty() { close.to_owned() } else { format!("{here}.{close}") };
+            (diagnostic.help(help).fix(format!("write `{close}`"), free && letters <= 2, span, close), Some(path))
         }
         Meant::Elsewhere(path) if path.contains('`') => (diagnostic.help(format!("there is `{path}`")), None),
         Meant::Elsewhere(path) => (diagnostic.help(format!("`{name}` belongs {}", place(&path))), Some(path)),

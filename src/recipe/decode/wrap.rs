@@ -3,11 +3,11 @@
 //! Invariant: what is proposed is of the right type and in range; it is called safe only where nothing else could be meant.
 
 use super::Decoder;
-use super::remedy::{dimensions, shown};
+use super::remedy::dimensions;
 use super::unknown::meant_variant;
 use crate::diag::{Code, Diagnostic, Edit};
 use crate::recipe::schema::{ChoiceInfo, FieldInfo, RecordInfo, TypeInfo};
-use crate::recipe::value::{Dimension, Numeric, Quantity, Value, ValueKind};
+use crate::recipe::value::{Dimension, Numeric, Quantity, Value, ValueKind, written};
 use crate::source::{SourceId, Span};
 use crate::syntax;
 
@@ -22,7 +22,7 @@ struct Bare {
 /// The values that a value could be meant as: itself, and what is in its quotes.
 fn readings(value: &Value) -> Vec<Bare> {
     match &value.kind {
-        ValueKind::Number(q) => vec![Bare { kind: value.kind.clone(), shown: quantity(q), quoted: false }],
+        ValueKind::Number(_) => vec![Bare { kind: value.kind.clone(), shown: written(&value.kind), quoted: false }],
         ValueKind::Text(text) => {
             let inner = number_in(text).map(|q| Bare { kind: ValueKind::Number(q), shown: text.trim().to_owned(), quoted: true });
             let itself = Bare { kind: value.kind.clone(), shown: format!("\"{text}\""), quoted: false };
@@ -39,26 +39,6 @@ fn number_in(text: &str) -> Option<Quantity> {
     match value.kind {
         ValueKind::Number(q) if more.is_empty() => Some(q),
         _ => None,
-    }
-}
-
-/// A number as people write it, with the largest unit of which it is a whole number.
-fn quantity(q: &Quantity) -> String {
-    let x = q.number.as_f64();
-    let units: &[(&str, f64)] = match q.dimension {
-        Dimension::Time => &[("h", 3600.0), ("min", 60.0), ("s", 1.0)],
-        Dimension::Size => &[("GiB", 1_073_741_824.0), ("MiB", 1_048_576.0), ("KiB", 1024.0), ("B", 1.0)],
-        _ => &[],
-    };
-    if let Some((unit, size)) = units.iter().find(|(_, size)| x >= *size && x % size == 0.0) {
-        return format!("{}{unit}", x / size);
-    }
-    let plain = shown(x, q.dimension);
-    match (q.number, q.dimension) {
-        (Numeric::Float(_), Dimension::Plain) => {
-            [plain, format!("{x:e}")].into_iter().min_by_key(String::len).unwrap_or_default()
-        }
-        _ => plain,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: files that import each other end at a limit, and a file that cannot be read or does not fit is reported where it is named.
 
-use super::overlay::same_struct;
+use super::overlay::fits;
 use super::{Evaluator, MAX_IMPORT_DEPTH, MAX_IMPORTS};
 use crate::diag::{Code, Diagnostic};
 use crate::recipe::value::{FieldValue, Value, ValueKind};
@@ -25,9 +25,7 @@ impl Evaluator<'_> {
         };
         match theirs.kind {
             ValueKind::Poisoned => None,
-            ValueKind::Struct { name: other, fields, broken } if same_struct(name, other.as_ref()) => {
-                Some((other, fields, broken))
-            }
+            ValueKind::Struct { name: other, fields, broken } if fits(name, other.as_ref()) => Some((other, fields, broken)),
             other => {
                 self.report(wrong_import(name, &other, theirs.span, import));
                 None

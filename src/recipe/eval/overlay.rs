@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::diag::{Code, Diagnostic};
+use crate::recipe::suggest::distance;
 use crate::recipe::value::{FieldValue, Value, ValueKind};
 use crate::source::Span;
 use crate::syntax::ast::Ident;
@@ -12,6 +13,25 @@ use crate::syntax::ast::Ident;
 /// Whether two structs are the same one: their names agree, or one has none and so stands for whatever is wanted.
 pub(super) fn same_struct(ours: Option<&Ident>, theirs: Option<&Ident>) -> bool {
     ours.is_none() || theirs.is_none() || ours.map(|n| &n.text) == theirs.map(|n| &n.text)
+}
+
+/// Whether a struct can take the fields of another: it is the same one, or its name is misspelled, which is reported where names are
+/// read.
+pub(super) fn fits(ours: Option<&Ident>, theirs: Option<&Ident>) -> bool {
+    let near = || Some(distance(&ours?.text, &theirs?.text)? <= 2);
+    same_struct(ours, theirs) || near() == Some(true)
+}
+
+/// Marks every struct in a value as one that may lack fields that are given somewhere.
+pub(super) fn mark_broken(value: &mut Value) {
+    match &mut value.kind {
+        ValueKind::Struct { fields, broken, .. } => {
+            *broken = true;
+            fields.iter_mut().for_each(|field| mark_broken(&mut field.value));
+        }
+        ValueKind::Tuple { items, .. } | ValueKind::List(items) => items.iter_mut().for_each(mark_broken),
+        _ => {}
+    }
 }
 
 /// Our fields, then those of theirs that we do not give; structs that both give are merged in turn.

@@ -30,7 +30,8 @@ pub fn written(kind: &ValueKind) -> String {
 fn numeric(number: Numeric) -> String {
     match number {
         Numeric::Integer(n) => n.to_string(),
-        Numeric::Float(x) => format!("{x:?}"),
+        // Either reads back exactly; the shorter one is how people write it: `1e-3`, `0.25`.
+        Numeric::Float(x) => [format!("{x:?}"), format!("{x:e}")].into_iter().min_by_key(String::len).unwrap_or_default(),
     }
 }
 
@@ -52,6 +53,10 @@ pub(super) fn written_number(quantity: &Quantity) -> String {
         Dimension::Work => "FLOP",
     };
     let exactly = |unit: &&Unit| {
+        // A day is 24 hours to everybody who plans one.
+        if unit.name == "d" && quantity.number.as_f64() < 2.0 * unit.times as f64 {
+            return None;
+        }
         let count = divide(quantity.number, Numeric::Integer(unit.times)).ok()?;
         let count = multiply(count, Numeric::Integer(unit.over)).ok()?;
         let whole = match count {
