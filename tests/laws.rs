@@ -23,6 +23,9 @@ const FOUND: &[&str] = &[
     "/* a\r\r\nb */ 1",
     // A blank that is not white space, at the end of a comment.
     "1 // a\u{200e}",
+    // A struct without its parenthesis, or with another, that begins with a letter of several bytes.
+    "ä: 1",
+    "（ä: 1）",
     "\u{feff}// a\n\u{feff}1",
 ];
 

@@ -25,6 +25,9 @@ pub(super) fn mend(tokens: Vec<Token>, text: &str, silent: bool) -> (Vec<Token>,
     (mender.out, if silent { Vec::new() } else { mender.found })
 }
 
+/// Brackets that do not match, after which the rest of a text is not read.
+const PATIENCE: usize = 100;
+
 fn bracket(kind: &Kind) -> Option<char> {
     match kind {
         Kind::Punct(c @ ('(' | ')' | '[' | ']' | '{' | '}')) => Some(*c),
@@ -117,6 +120,9 @@ impl Mender {
     fn run(&mut self) {
         for i in 0..self.tokens.len() {
             let Some(token) = self.tokens.get(i).cloned() else { return };
+            if self.found.len() >= PATIENCE {
+                return self.give_up(token.span);
+            }
             self.close_what_ended(i, &token);
             match bracket(&token.kind) {
                 Some(c @ ('(' | '[' | '{')) => self.opened(c, i, token),
@@ -131,6 +137,16 @@ impl Mender {
                 }
             }
         }
+    }
+
+    /// Leaves out the rest of the text, and closes what is open.
+    fn give_up(&mut self, span: Span) {
+        let Some(end) = self.tokens.pop() else { return };
+        self.end(end);
+        self.found.truncate(PATIENCE);
+        let help = "mend what is reported before this; if there is no end to it, this is no recipe";
+        let found = Diagnostic::error(Code::SyntaxUnexpected, span, "too many errors: the rest of the text is not read");
+        self.found.push(found.here("read up to here").help(help));
     }
 
     fn place(&self, i: usize) -> Place {

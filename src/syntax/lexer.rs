@@ -123,7 +123,6 @@ impl<'t> Lexer<'t> {
         loop {
             let before = self.rest;
             self.skip_trivia();
-            self.lose_patience();
             let leads = self.out.tokens.is_empty() || before[..before.offset(self.rest)].contains('\n');
             if self.rest.is_empty() {
                 self.push(Kind::End, self.rest, leads);
@@ -208,6 +207,7 @@ impl<'t> Lexer<'t> {
     /// Passes over blanks and comments.
     fn skip_trivia(&mut self) {
         loop {
+            self.lose_patience();
             let before = self.rest.len();
             self.rest = skip(self.rest);
             self.odd_blank();
