@@ -13,9 +13,12 @@ use crate::source::Sources;
 /// Compiles a recipe and prints the verdict.
 pub fn check(options: &Check) -> Exit {
     let compiled = if options.fix {
-        fix::mend(&options.choice, &world::machine()).map(|mended| {
+        fix::mend(&options.choice, &world::machine()).and_then(|mended| {
             let written = fix::write(&mended);
-            (mended.compilation, written)
+            // What could not be written is as it was.
+            let compilation =
+                if written { mended.compilation } else { world::compile_choice(&options.choice, world::machine())? };
+            Ok((compilation, written))
         })
     } else {
         world::compile_choice(&options.choice, world::machine()).map(|compilation| (compilation, true))
@@ -47,7 +50,7 @@ fn as_text(compilation: &Compilation, options: &Check) {
 fn say_more(compilation: &Compilation, mended: bool) {
     let found = &compilation.diagnostics;
     let Some(first) = found.iter().find(|d| d.is_error()).or(found.first()) else { return };
-    let safe = compilation.diagnostics.iter().filter(|d| d.fixes.iter().any(|fix| fix.safe)).count();
+    let safe = found.iter().filter(|d| fix::of(d, &compilation.sources).is_some()).count();
     let mut line = format!("help: `cramplan explain {}` tells more", first.code);
     if safe > 0 && !mended {
         let count = if safe == compilation.diagnostics.len() { "all".to_owned() } else { safe.to_string() };

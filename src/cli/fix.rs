@@ -10,7 +10,7 @@ use super::arguments::Choice;
 use super::world::{self, Texts, Unreadable};
 use super::{complain, say};
 use crate::device::Device;
-use crate::diag::{Edit, Fix};
+use crate::diag::{Diagnostic, Edit, Fix};
 use crate::pipeline::Compilation;
 use crate::source::Sources;
 
@@ -56,10 +56,16 @@ pub fn mend(choice: &Choice, machine: &Device) -> Result<Mended, Unreadable> {
 
 /// Writes the mended files and says what was done; false where one cannot be written.
 pub fn write(mended: &Mended) -> bool {
+    if let Some(name) = mended.texts.keys().find(|name| world::is_read_only(Path::new(name))) {
+        complain(&format!("`{name}` is read-only, so nothing was changed"));
+        mended.done.iter().for_each(|line| say(&line.replacen("mended", "not mended", 1)));
+        return false;
+    }
     for (name, text) in &mended.texts {
         if let Err(error) = world::replace(Path::new(name), text) {
             complain(&format!("`{name}` cannot be written and was left as it is: {error}"));
-            say("help: the changes are named in the diagnostics; make them by hand");
+            say("help: make the changes by hand");
+            mended.done.iter().for_each(|line| say(&line.replacen("mended", "not mended", 1)));
             return false;
         }
     }
@@ -78,7 +84,7 @@ fn round(mended: &Mended) -> (Texts, Vec<String>) {
     let Compilation { sources, diagnostics, .. } = &mended.compilation;
     let mut edits: BTreeMap<String, BTreeSet<(u32, u32, String)>> = BTreeMap::new();
     let mut done = Vec::new();
-    for fix in diagnostics.iter().filter_map(|d| d.fixes.iter().find(|fix| fix.safe)) {
+    for fix in diagnostics.iter().filter_map(|d| of(d, sources)) {
         if let Some(place) = accept(fix, sources, &mut edits) {
             done.push(format!("mended {place}: {}", fix.title));
         }
@@ -90,15 +96,21 @@ fn round(mended: &Mended) -> (Texts, Vec<String>) {
     (texts.collect(), done)
 }
 
+/// The fix of a diagnostic that can be made unasked: it is safe and lies in files.
+pub fn of<'d>(diagnostic: &'d Diagnostic, sources: &Sources) -> Option<&'d Fix> {
+    let in_file = |edit: &Edit| sources.get(edit.span.source).is_some_and(|s| !s.name.starts_with("--"));
+    diagnostic.fixes.iter().find(|fix| fix.safe && !fix.edits.is_empty() && fix.edits.iter().all(in_file))
+}
+
 /// Takes a fix whose edits lie in files and touch no other's; gives its place.
 fn accept(fix: &Fix, sources: &Sources, edits: &mut BTreeMap<String, BTreeSet<(u32, u32, String)>>) -> Option<String> {
-    let file = |edit: &Edit| sources.get(edit.span.source).map(|s| s.name.clone()).filter(|name| !name.starts_with("--"));
+    let file = |edit: &Edit| sources.get(edit.span.source).map(|s| s.name.clone());
     let free = |edit: &Edit| {
         let Some(taken) = file(edit).map(|name| edits.get(&name)) else { return false };
         let touches = |(start, end, _): &(u32, u32, String)| edit.span.start <= *end && *start <= edit.span.end;
         !taken.is_some_and(|taken| taken.iter().any(touches))
     };
-    if fix.edits.is_empty() || !fix.edits.iter().all(free) {
+    if !fix.edits.iter().all(free) {
         return None;
     }
     for edit in &fix.edits {

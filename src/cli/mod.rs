@@ -21,6 +21,7 @@ mod world;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser as _;
 
@@ -35,7 +36,7 @@ pub enum Exit {
     Infeasible = 1,
     /// Not a valid recipe, or wrong usage.
     Invalid = 2,
-    /// A run that failed.
+    /// A run that failed, or output that could not be written.
     Failed = 3,
     /// A bug.
     Internal = 4,
@@ -64,7 +65,10 @@ pub struct Host {
 pub fn main(arguments: impl IntoIterator<Item = OsString>, host: Host) -> Exit {
     std::panic::set_hook(Box::new(|_| {}));
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => dispatch(arguments, host),
+        Ok(arguments) => {
+            let exit = dispatch(arguments, host);
+            if OUTPUT_LOST.load(Ordering::Relaxed) { Exit::Failed } else { exit }
+        }
         Err(error) => {
             let _ = error.print();
             if error.use_stderr() { Exit::Invalid } else { Exit::Success }
@@ -100,11 +104,21 @@ fn dispatch(arguments: Arguments, host: Host) -> Exit {
     }
 }
 
+/// Whether something that was to be printed was not.
+static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
+
 /// Prints data: a verdict, a plan, JSON.
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    // A reader that went away (`cramplan plan | head`) is no error of ours.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes())).and_then(|()| out.flush());
+    // A reader that went away (`cramplan plan | head`) is no error of ours; a full disk is one.
+    if let Err(error) = written.as_ref().map_err(std::io::Error::kind)
+        && error != std::io::ErrorKind::BrokenPipe
+    {
+        complain(&format!("the output cannot be written: {error}"));
+        OUTPUT_LOST.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Says something to the user.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::arguments::{Format, Schedule};
-use super::{Exit, print, print_json, render, verdict, world};
+use super::{Exit, check, print, print_json, render, verdict, world};
 use crate::check::Costed;
 use crate::units::Ratio;
 
@@ -46,7 +46,7 @@ pub fn schedule(options: &Schedule) -> Exit {
             );
         }
     }
-    Exit::Success
+    check::exit(&compilation)
 }
 
 fn points(costed: &Costed, count: u32) -> Vec<Point> {

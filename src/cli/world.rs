@@ -1,7 +1,7 @@
 //! Facts of the world outside: files, this machine, the command line's wishes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::json;
 
@@ -71,18 +71,19 @@ pub type Texts = BTreeMap<String, String>;
 /// Where the recipe cannot be read.
 pub fn compile_over(choice: &Choice, machine: Device, texts: &Texts) -> Result<Compilation, Unreadable> {
     let unreadable = |why| Unreadable { path: choice.recipe.clone(), why };
-    let read_text = |path: &Path| texts.get(&path.display().to_string()).map_or_else(|| read_text(path), |text| Ok(text.clone()));
+    let read_text =
+        |path: &Path| texts.get(&plain(path).display().to_string()).map_or_else(|| read_text(path), |text| Ok(text.clone()));
     let text = read_text(&choice.recipe).map_err(unreadable)?;
     if is_plan(&text) {
         return Err(unreadable(std::io::Error::new(std::io::ErrorKind::Unsupported, "a saved plan, not a recipe")));
     }
     let mut read = |path: &str, importer: &str| {
-        let target = Path::new(importer).parent().unwrap_or(Path::new("")).join(path);
+        let target = plain(&Path::new(importer).parent().unwrap_or(Path::new("")).join(path));
         let text = read_text(&target).map_err(|e| format!("`{}` cannot be read: {e}", target.display()))?;
         Ok((target.display().to_string(), text))
     };
     Ok(compile(Inputs {
-        entry: (choice.recipe.display().to_string(), text),
+        entry: (plain(&choice.recipe).display().to_string(), text),
         read: &mut read,
         overrides: &choice.set,
         machine,
@@ -106,6 +107,11 @@ pub fn read_text(path: &Path) -> std::io::Result<String> {
     })
 }
 
+/// Whether a file is there and may not be written.
+pub fn is_read_only(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| m.permissions().readonly())
+}
+
 /// Puts a text in the place of a file's, which keeps its permissions; a link stays a link.
 ///
 /// # Errors
@@ -118,6 +124,23 @@ pub fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     }
     write_durably(&path, text.as_bytes())?;
     std::fs::set_permissions(&path, permissions)
+}
+
+/// A path without detours, so that a file has one name: `recipes/../base.ron` is `base.ron`.
+pub fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => (),
+            Component::ParentDir if plain.file_name().is_some() => {
+                plain.pop();
+            }
+            // Above the root there is the root.
+            Component::ParentDir if plain.has_root() => (),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// This machine's CPU.

@@ -22,14 +22,29 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     near.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
+/// Whether a name can hardly be anything but a slip for `meant`: one letter differs, or two of a long name, and none of the other
+/// candidates is as near.
+pub fn is_slip<'a>(name: &str, meant: &str, candidates: impl IntoIterator<Item = &'a str>) -> bool {
+    const LONG: usize = 8;
+    let Some(letters) = distance(name, meant) else { return false };
+    let near = letters <= 1 || letters == 2 && meant.chars().count() >= LONG;
+    near && !candidates.into_iter().any(|other| other != meant && distance(name, other).is_some_and(|d| d <= letters))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{is_slip, nearest};
 
     #[test]
     fn suggests_the_nearest_name_and_nothing_far_away() {
         assert_eq!(nearest("widht", ["width", "depth"]), Some("width"));
         assert_eq!(nearest("MicroBatch", ["micro_batch"]), Some("micro_batch"));
         assert_eq!(nearest("banana", ["width", "depth"]), None);
+    }
+
+    #[test]
+    fn a_slip_is_near_to_one_name_only() {
+        assert!(is_slip("widht", "width", ["width", "depth"]) && is_slip("optimzer", "optimizer", ["optimizer"]));
+        assert!(!is_slip("w3", "w1", ["w1", "w2"]) && !is_slip("Decoder", "Encoder", ["Encoder"]));
     }
 }

@@ -474,7 +474,9 @@ impl Mender {
                 .here(format!("`{close}` is missing here"))
                 .and(open.span, "opened here")
                 .help(format!("put a `{close}` where it ends"));
-            let only = self.open.len() == 1;
+            // The last bracket of the recipe; what is open beside it could end anywhere.
+            let named = open.at.checked_sub(1).and_then(|i| self.out.get(i)).is_some_and(|t| matches!(t.kind, Kind::Ident(_)));
+            let only = self.open.len() == 1 && named;
             self.found.push(if only { found.fix(format!("put a `{close}` here"), true, gap, close) } else { found });
         }
         while let Some(open) = self.open.pop() {

@@ -32,6 +32,11 @@ impl Parser<'_> {
             // Its fields may be those of the import that was reported.
             record.broken = true;
         }
+        let cut = !matches!(self.kind(), Kind::End | Kind::Bad) || self.cut;
+        if let (ExprKind::Struct(record), true) = (&mut value.kind, cut) {
+            // It may go on in what follows it, or the text is not written to its end.
+            record.broken = true;
+        }
         self.nothing_follows("recipe");
         Document { lets, value, broken }
     }
@@ -103,7 +108,9 @@ impl Parser<'_> {
         if !self.eat('=') {
             let place = if self.is(0, ':') { self.span() } else { Span { end: self.gap().start, ..self.gap() } };
             let found = self.not_expected("`=`", "write `let name = value;`");
-            self.report(if name.is_some() { found.fix("put a `=` here", true, place, " = ") } else { found });
+            let value = matches!(self.kind(), Kind::Number(_) | Kind::Text(_))
+                || self.is(0, ':') && !matches!(self.peek(1), Kind::Ident(_));
+            self.report(if name.is_some() { found.fix("put a `=` here", value, place, " = ") } else { found });
             self.eat(':');
         }
         let value = self.expression();

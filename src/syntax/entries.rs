@@ -132,7 +132,8 @@ impl Parser<'_> {
             Kind::Punct(')' | ']' | '}') | Kind::End => return false,
             Kind::Punct(';') => {
                 let found = self.not_expected("`,`", "put a `,` here");
-                self.report(found.fix("write `,`", true, self.span(), ","));
+                let field_or_end = matches!(self.peek(1), Kind::Punct(')' | ']')) || *self.peek(2) == Kind::Punct(':');
+                self.report(found.fix("write `,`", self.open > 0 && field_or_end, self.span(), ","));
             }
             Kind::Bad => self.recover(),
             _ if poisoned => self.recover(),
@@ -158,6 +159,11 @@ impl Parser<'_> {
                 let help = "`//` begins a comment, which hides the rest of the line: a division is `/`";
                 let sign = Span { end: comment.start + 2, ..comment };
                 found.and(comment, "a comment").help(help).fix("write `/`", false, sign, "/")
+            }
+            // Two numbers in a row may be one: `1 000`, `1h 30min`.
+            None if matches!(self.kind(), Kind::Number(_)) => {
+                let help = "put a `,` here; if it is one number, write `1_000`, and a sum with `+`: `1h + 30min`";
+                found.help(help).fix("put a `,` here", false, gap, ",")
             }
             None => found.help("put a `,` here").fix("put a `,` here", true, gap, ","),
         };
@@ -389,7 +395,7 @@ impl Parser<'_> {
         self.report(
             diagnostic
                 .here("something comes after this")
-                .help("move it to the end; what is given before it wins over what it brings"),
+                .help("move it to the end; a second import goes into the file that the first one names"),
         );
     }
 

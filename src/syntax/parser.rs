@@ -35,6 +35,8 @@ pub(super) struct Parser<'t> {
     too_deep: bool,
     /// Whether something hides a part of the text, so that what seems to be missing is not reported.
     pub(super) hidden: bool,
+    /// Whether the text ends within brackets.
+    pub(super) cut: bool,
     /// Within braces in place of parentheses, the changes that make them parentheses.
     pub(super) braces: Option<Vec<Edit>>,
     faults: usize,
@@ -45,6 +47,9 @@ impl<'t> Parser<'t> {
     pub(super) fn new(source: SourceId, text: &'t str) -> Self {
         let lexed = lex(source, text);
         let (tokens, found) = mend(lexed.tokens, text, lexed.broken);
+        let cut = found
+            .iter()
+            .any(|d| d.code == Code::SyntaxUnclosed && d.span().is_some_and(|s| text[s.end as usize..].trim().is_empty()));
         let mut diagnostics = lexed.faults;
         diagnostics.extend(found);
         Self {
@@ -55,6 +60,7 @@ impl<'t> Parser<'t> {
             height: 0,
             too_deep: false,
             hidden: lexed.broken,
+            cut,
             braces: None,
             faults: diagnostics.len(),
             diagnostics,

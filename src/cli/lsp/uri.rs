@@ -3,9 +3,11 @@
 //! Invariant: a file has one name here, whatever way an import or a client writes its path; links are not followed.
 
 use std::fmt::Write as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use lsp_types::Uri;
+
+use crate::cli::world;
 
 /// The name of what a URI names: the path of a file, or the URI itself where it is something else, such as a text without a file.
 pub fn name_of(uri: &Uri) -> String {
@@ -14,17 +16,7 @@ pub fn name_of(uri: &Uri) -> String {
 
 /// The name of a path: without `.` and `..`.
 pub fn name_of_path(path: &Path) -> String {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => (),
-            Component::ParentDir => {
-                plain.pop();
-            }
-            part => plain.push(part),
-        }
-    }
-    plain.display().to_string()
+    world::plain(path).display().to_string()
 }
 
 /// The path in a `file:` URI of this machine.

@@ -8,7 +8,7 @@ use super::{Fields, is_field};
 use crate::diag::{Code, Diagnostic};
 use crate::recipe::schema::{ChoiceInfo, RecordInfo, TypeInfo, homes_of, paths, type_of};
 use crate::recipe::settings::Recipe;
-use crate::recipe::suggest::{distance, nearest};
+use crate::recipe::suggest::{distance, is_slip, nearest};
 use crate::recipe::synonyms::{FIELD_SYNONYMS, IMPORT_FIELDS, TYPE_FIELDS, VARIANT_SYNONYMS};
 use crate::recipe::value::{FieldValue, Value, ValueKind};
 use crate::source::Span;
@@ -18,8 +18,8 @@ static ROOT: RecordInfo = Recipe::INFO;
 
 /// What a field that is not there was meant to be.
 enum Meant {
-    /// A field of this struct, and how many letters differ.
-    Here(&'static str, usize),
+    /// A field of this struct.
+    Here(&'static str),
     /// A field of another struct, by its path.
     Elsewhere(String),
     /// A field that is spelled otherwise and stands elsewhere, by its path.
@@ -39,8 +39,8 @@ fn meant(name: &Ident, info: &RecordInfo, given: &[FieldValue], here: &str) -> M
         .iter()
         .filter_map(|f| Some((distance(name, f.name)?, is_given(f.name), f.name)))
         .min_by_key(|(distance, given, _)| (*distance, *given));
-    if let Some((distance @ 0..=1, false, field)) = close {
-        return Meant::Here(field, distance);
+    if let Some((0..=1, false, field)) = close {
+        return Meant::Here(field);
     }
     if let Some(home) = synonym(name, here) {
         return Meant::Foreign(home);
@@ -49,8 +49,8 @@ fn meant(name: &Ident, info: &RecordInfo, given: &[FieldValue], here: &str) -> M
     if let [home, ..] = homes.as_slice() {
         return Meant::Elsewhere(if homes.len() == 1 { home.clone() } else { homes.join("` or `") });
     }
-    if let Some((distance, _, field)) = close {
-        return Meant::Here(field, distance);
+    if let Some((_, _, field)) = close {
+        return Meant::Here(field);
     }
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let all = paths(&ROOT);
@@ -100,12 +100,13 @@ pub(super) fn field(fields: &Fields, field: &FieldValue, here: &str) -> (Diagnos
         return (diagnostic.help(help), None);
     }
     match meant(&field.name, info, &fields.given, here) {
-        Meant::Here(close, letters) => {
+        Meant::Here(close) => {
             let free = !is_given(&fields.given, close, &field.name);
             let help =
                 if free { format!("did you mean `{close}`?") } else { format!("did you mean `{close}`? it is given already") };
             let path = if here.is_empty() { close.to_owned() } else { format!("{here}.{close}") };
-            (diagnostic.help(help).fix(format!("write `{close}`"), free && letters <= 2, span, close), Some(path))
+            let safe = free && is_slip(name, close, info.fields.iter().map(|f| f.name));
+            (diagnostic.help(help).fix(format!("write `{close}`"), safe, span, close), Some(path))
         }
         Meant::Elsewhere(path) if path.contains('`') => (diagnostic.help(format!("there is `{path}`")), None),
         Meant::Elsewhere(path) => (diagnostic.help(format!("`{name}` belongs {}", place(&path))), Some(path)),
@@ -175,10 +176,11 @@ fn all_of(info: &RecordInfo) -> String {
 
 /// The report of a struct of another name than the wanted one.
 pub(super) fn record(info: &RecordInfo, name: &str, span: Span, is_root: bool) -> Diagnostic {
-    let safe = nearest(name, [info.name]).is_some();
+    let close = nearest(name, [info.name]).is_some();
+    let safe = is_slip(name, info.name, []);
     let found = Diagnostic::error(Code::UnknownVariant, span, format!("expected `{}`, found `{name}`", info.name));
     let found = found.here("not valid here");
-    if is_root && !safe {
+    if is_root && !close {
         if name == "Plan" {
             return found.help("this is a saved plan: `cramplan run FILE` runs it as it is; a recipe is `Recipe(..)`");
         }
@@ -225,7 +227,10 @@ pub(super) fn variant(
     let diagnostic = diagnostic.here("not a known choice");
     if let Some((variant, is_close)) = known_as(info, name) {
         let help = if is_close { format!("did you mean `{}`?", variant.name) } else { format!("it is `{}` here", variant.name) };
-        return (diagnostic.help(help).fix(format!("write `{}`", variant.name), true, span, variant.name), Some(variant));
+        // What another program calls something is another thing, however near its name is.
+        let foreign = VARIANT_SYNONYMS.iter().any(|(foreign, _)| distance(foreign, name) == Some(0));
+        let safe = !foreign && is_slip(name, variant.name, info.variants.iter().map(|v| v.name));
+        return (diagnostic.help(help).fix(format!("write `{}`", variant.name), safe, span, variant.name), Some(variant));
     }
     if let Some(close) = nearest(name, lets.iter().map(String::as_str)) {
         return (diagnostic.help(format!("did you mean `{close}`, the `let` name?")), None);

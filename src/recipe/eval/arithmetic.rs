@@ -2,7 +2,7 @@
 
 use super::Evaluator;
 use crate::diag::{Code, Diagnostic};
-use crate::recipe::suggest::nearest;
+use crate::recipe::suggest::{is_slip, nearest};
 use crate::recipe::value::{Impossible, Quantity, ValueKind, written};
 use crate::source::Span;
 use crate::syntax::ast::{Expr, ExprKind, Ident};
@@ -43,16 +43,19 @@ impl Evaluator<'_> {
     }
 
     fn unknown_name(&mut self, name: &Ident) -> ValueKind {
-        let close = nearest(&name.text, self.scope.bindings.keys().map(String::as_str)).map(str::to_owned);
+        let names = || self.scope.bindings.keys().map(String::as_str);
+        let close = nearest(&name.text, names()).map(str::to_owned);
+        let safe = close.as_ref().is_some_and(|close| is_slip(&name.text, close, names()));
         if self.scope.broken {
             return ValueKind::Poisoned;
         }
         let diagnostic = Diagnostic::error(Code::UnknownName, name.span, format!("there is no `let` name `{}`", name.text));
         let diagnostic = match close {
             Some(close) => {
-                diagnostic.help(format!("did you mean `{close}`?")).fix(format!("write `{close}`"), true, name.span, close)
+                diagnostic.help(format!("did you mean `{close}`?")).fix(format!("write `{close}`"), safe, name.span, close)
             }
-            None => diagnostic.help(format!("define it at the head of the file: `let {} = 1;`", name.text)),
+            None => diagnostic
+                .help(format!("define it at the head of the file: `let {} = 1;`; a text stands in double quotes", name.text)),
         };
         self.report(diagnostic.here("not defined"))
     }
