@@ -25,36 +25,45 @@ pub fn candidates(full_batch: u64) -> Vec<u64> {
 /// operation starts once for more of them, so the smallest that is as good as the largest is found by bisection too.
 pub fn best_micro_batch(recipe: &Recipe, device: &Device) -> (StepGraphs, Estimate) {
     let batches = candidates(recipe.full_batch());
-    let mut search = Search { recipe, device, like: StepGraphs::build(recipe, 1), tried: BTreeMap::new() };
+    let mut search = Search { recipe, device, last: None, tried: BTreeMap::new() };
     let fitting = first_that(batches.len(), |i| !search.estimate(batches[i]).fits());
     let largest = fitting.saturating_sub(1);
     let enough = seconds_per_token(search.estimate(batches[largest])) * AS_GOOD;
     let chosen = first_that(largest, |i| seconds_per_token(search.estimate(batches[i])) <= enough);
-    search.cost(batches[chosen])
+    search.found(batches[chosen])
 }
 
 /// A search among micro-batches, each costed once.
 struct Search<'a> {
     recipe: &'a Recipe,
     device: &'a Device,
-    /// Graphs of any micro-batch; the others share what does not depend on it.
-    like: StepGraphs,
+    /// The graphs that were costed last: the next ones share what does not depend on the micro-batch, and then take their memory, which is
+    /// faster than more of it.
+    last: Option<StepGraphs>,
     tried: BTreeMap<u64, Estimate>,
 }
 
 impl Search<'_> {
-    /// Only the estimate is kept: the next candidate's graphs take the memory of the last one's, which is faster than more of it.
     fn estimate(&mut self, batch: u64) -> &Estimate {
         if !self.tried.contains_key(&batch) {
-            let (_, estimate) = self.cost(batch);
-            self.tried.insert(batch, estimate);
+            let graphs = self.graphs(batch);
+            self.tried.insert(batch, estimate(self.recipe, &graphs, self.device));
+            self.last = Some(graphs);
         }
         &self.tried[&batch]
     }
 
-    fn cost(&self, batch: u64) -> (StepGraphs, Estimate) {
-        let graphs = self.like.at(self.recipe, batch);
-        let estimate = estimate(self.recipe, &graphs, self.device);
+    fn graphs(&mut self, batch: u64) -> StepGraphs {
+        match self.last.take() {
+            Some(last) if last.extents.batch == batch => last,
+            Some(last) => last.at(self.recipe, batch),
+            None => StepGraphs::build(self.recipe, batch),
+        }
+    }
+
+    fn found(mut self, batch: u64) -> (StepGraphs, Estimate) {
+        let graphs = self.graphs(batch);
+        let estimate = self.tried.remove(&batch).unwrap_or_else(|| estimate(self.recipe, &graphs, self.device));
         (graphs, estimate)
     }
 }
