@@ -331,16 +331,17 @@ impl<'l> Evaluator<'l> {
         let (name, broken) = (record.name.clone(), record.broken);
         match &record.rest {
             None => ValueKind::Struct { name, fields, broken },
-            Some(ast::Rest { import: Some(import), .. }) => match self.import(name.as_ref(), import) {
-                Some((theirs, more, incomplete)) => {
-                    ValueKind::Struct { name: name.or(theirs), fields: merge(fields, more), broken: broken || incomplete }
+            Some(ast::Rest { import: Some(import), .. }) => {
+                if let Some((theirs, more, incomplete)) = self.import(name.as_ref(), import) {
+                    let fields = merge(fields, more);
+                    return ValueKind::Struct { name: name.or(theirs), fields, broken: broken || incomplete };
                 }
-                None => {
-                    // Whatever is in it could have come from there as well.
-                    fields.iter_mut().for_each(|field| overlay::mark_broken(&mut field.value));
-                    ValueKind::Struct { name, fields, broken: true }
+                // Whatever is in it could have come from there as well.
+                for field in &mut fields {
+                    overlay::mark_broken(&mut field.value);
                 }
-            },
+                ValueKind::Struct { name, fields, broken: true }
+            }
             Some(_) => {
                 self.scope.poisoned = true;
                 ValueKind::Struct { name, fields, broken: true }

@@ -27,7 +27,9 @@ pub(super) fn mark_broken(value: &mut Value) {
     match &mut value.kind {
         ValueKind::Struct { fields, broken, .. } => {
             *broken = true;
-            fields.iter_mut().for_each(|field| mark_broken(&mut field.value));
+            for field in fields {
+                mark_broken(&mut field.value);
+            }
         }
         ValueKind::Tuple { items, .. } | ValueKind::List(items) => items.iter_mut().for_each(mark_broken),
         _ => {}
