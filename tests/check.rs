@@ -173,9 +173,19 @@ fn safe_mends_are_made_in_place_and_comments_stay() {
 
 #[test]
 fn what_is_not_certain_is_left_to_the_user() {
-    let text = common::small("steps: 20", "").replace("heads: 4", "heads: 5");
-    let place = common::Place::with(&text);
-    let output = place.run(&["check", "--fix"]);
-    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(std::fs::read_to_string(place.path().join("recipe.ron")).unwrap(), text);
+    let right = common::small("steps: 20", "");
+    for (from, to) in [
+        ("heads: 4", "heads: 5"),
+        ("AdamW(clip: 0.5)", "Adam(clip: 0.5)"),
+        ("AdamW(clip: 0.5)", "AdamW(beta1: 0.9, beta2: 0.98)"),
+        ("model: Encoder", "model: Decoder"),
+        ("sequence: 32,", "sequence: 3 2,"),
+    ] {
+        let text = right.replace(from, to);
+        assert_ne!(text, right);
+        let place = common::Place::with(&text);
+        let output = place.run(&["check", "--fix"]);
+        assert_eq!(output.status.code(), Some(2), "{to}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(std::fs::read_to_string(place.path().join("recipe.ron")).unwrap(), text);
+    }
 }

@@ -39,11 +39,12 @@ fn meant(name: &Ident, info: &RecordInfo, given: &[FieldValue], here: &str) -> M
         .iter()
         .filter_map(|f| Some((distance(name, f.name)?, is_given(f.name), f.name)))
         .min_by_key(|(distance, given, _)| (*distance, *given));
-    if let Some((0..=1, false, field)) = close {
-        return Meant::Here(field);
-    }
+    // What another program calls something is known, and no slip: `beta1` is not `betas`.
     if let Some(home) = synonym(name, here) {
         return Meant::Foreign(home);
+    }
+    if let Some((0..=1, false, field)) = close {
+        return Meant::Here(field);
     }
     let homes = homes_of(name, &ROOT);
     if let [home, ..] = homes.as_slice() {
