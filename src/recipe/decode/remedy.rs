@@ -59,13 +59,8 @@ pub(super) fn remedied(diagnostic: Diagnostic, value: &Value, wanted: &TypeInfo,
 
 /// Whether a text would be a value of the wanted kind but for its quotes.
 fn quoted_for_nothing(text: &str, wanted: &TypeInfo) -> bool {
-    let (expression, errors) = syntax::parse_expression(SourceId::default(), text);
-    let Some(expression) = expression.filter(|_| errors.is_empty()) else { return false };
-    let (value, errors) = crate::recipe::eval::evaluate_expression(&expression);
-    if !errors.is_empty() {
-        return false;
-    }
-    match (&value.kind, wanted) {
+    let Some(kind) = unquoted(text) else { return false };
+    match (&kind, wanted) {
         (ValueKind::Number(q), wanted) => dimensions(wanted).contains(&q.dimension),
         (ValueKind::Bool(_), TypeInfo::Flag) => true,
         (ValueKind::Name(name), TypeInfo::AutoCount) => name.text == "Auto",
@@ -75,6 +70,13 @@ fn quoted_for_nothing(text: &str, wanted: &TypeInfo) -> bool {
         ) => wanted.records().iter().any(|record| record.name == name.text),
         _ => false,
     }
+}
+
+/// The value that a text would be without its quotes.
+pub(super) fn unquoted(text: &str) -> Option<ValueKind> {
+    let (expression, errors) = syntax::parse_expression(SourceId::default(), text);
+    let (value, more) = crate::recipe::eval::evaluate_expression(&expression.filter(|_| errors.is_empty())?);
+    more.is_empty().then_some(value.kind)
 }
 
 /// The dimensions that a type takes.

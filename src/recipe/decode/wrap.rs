@@ -3,13 +3,12 @@
 //! Invariant: what is proposed is of the right type and in range; it is called safe only where nothing else could be meant.
 
 use super::Decoder;
-use super::remedy::dimensions;
+use super::remedy::{dimensions, unquoted};
 use super::unknown::meant_variant;
 use crate::diag::{Code, Diagnostic, Edit};
 use crate::recipe::schema::{ChoiceInfo, FieldInfo, RecordInfo, TypeInfo};
 use crate::recipe::value::{Dimension, Numeric, Quantity, Value, ValueKind, written};
-use crate::source::{SourceId, Span};
-use crate::syntax;
+use crate::source::Span;
 
 /// A value as it would stand in a struct, and how it reads.
 struct Bare {
@@ -24,21 +23,12 @@ fn readings(value: &Value) -> Vec<Bare> {
     match &value.kind {
         ValueKind::Number(_) => vec![Bare { kind: value.kind.clone(), shown: written(&value.kind), quoted: false }],
         ValueKind::Text(text) => {
-            let inner = number_in(text).map(|q| Bare { kind: ValueKind::Number(q), shown: text.trim().to_owned(), quoted: true });
+            let number = unquoted(text).filter(|kind| matches!(kind, ValueKind::Number(_)));
+            let inner = number.map(|kind| Bare { kind, shown: text.trim().to_owned(), quoted: true });
             let itself = Bare { kind: value.kind.clone(), shown: format!("\"{text}\""), quoted: false };
             inner.into_iter().chain([itself]).collect()
         }
         _ => Vec::new(),
-    }
-}
-
-/// The number that a text would be without its quotes.
-fn number_in(text: &str) -> Option<Quantity> {
-    let (expression, errors) = syntax::parse_expression(SourceId::default(), text);
-    let (value, more) = crate::recipe::eval::evaluate_expression(&expression.filter(|_| errors.is_empty())?);
-    match value.kind {
-        ValueKind::Number(q) if more.is_empty() => Some(q),
-        _ => None,
     }
 }
 

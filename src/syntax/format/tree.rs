@@ -103,7 +103,8 @@ pub(super) enum Comma {
 /// Reads a text that the parser accepts.
 ///
 /// # Errors
-/// The place of a closing bracket that closes nothing, where the parser let one pass: what comes after it is not in the tree.
+/// The place of a closing bracket that closes nothing. The parser refuses those; if it ever let one pass, what comes after it would be lost
+/// here.
 pub(super) fn read(source: SourceId, text: &str) -> Result<Body<'_>, Span> {
     let tokens = lex(source, text).tokens;
     let mut ends = 0;
