@@ -2,11 +2,11 @@
 //!
 //! Invariant: nothing here knows a span or burn.
 //!
-//! What is left out: the text held in memory, which is added when it is known, and how efficiency varies with shape. Times are a roofline: the larger of arithmetic at the device's sustained rate and bytes at its bandwidth, plus the
-//! cost of starting the operation (Williams, Waterman, Patterson 2009).
+//! What is left out: the text held in memory, which is added when it is known, and how efficiency varies with shape.
 
 mod fit;
 mod run;
+mod time;
 
 pub use fit::{best_micro_batch, candidates};
 pub use run::{RunEstimate, Stage};
@@ -17,7 +17,7 @@ use crate::device::{Device, DeviceKind};
 use crate::recipe::settings::Recipe;
 use crate::step::graph::{Node, Pass, StepGraph};
 use crate::step::lifetime::{Bill, Lifetimes, timeline};
-use crate::step::op::{Backend, Rule};
+use crate::step::op::Backend;
 use crate::step::parameter::ParameterCounts;
 use crate::step::tensor::Part;
 use crate::step::{StepGraphs, Walk};
@@ -137,22 +137,14 @@ impl Estimate {
 pub fn operations(graph: &StepGraph, device: &Device, ambient: Bill) -> Vec<OpCost> {
     let instants = timeline(graph, &Lifetimes::of(graph), backend(device), ambient);
     let costs = graph.nodes().zip(instants).map(|(node, instant)| {
-        let (flops, moved) = work(graph, node, backend(device));
-        OpCost { flops, moved, time: duration(device, flops, moved), live: instant.during.total() }
+        graph.with_signature(node, |types| OpCost {
+            flops: node.op.rule().flops(types),
+            moved: node.op.rule().moved(types, backend(device)),
+            time: time::seconds(&node.op, types, device),
+            live: instant.during.total(),
+        })
     });
     costs.collect()
-}
-
-fn work(graph: &StepGraph, node: &Node, backend: Backend) -> (Flops, Bytes) {
-    let rule: &dyn Rule = node.op.rule();
-    graph.with_signature(node, |types| (rule.flops(types), rule.moved(types, backend)))
-}
-
-/// Roofline: the larger of arithmetic and traffic, plus the launch.
-fn duration(device: &Device, flops: Flops, moved: Bytes) -> Seconds {
-    let arithmetic = device.peak.value.time(flops) * (1.0 / device.efficiency.value);
-    let traffic = device.bandwidth.value.time(moved);
-    Seconds(arithmetic.0.max(traffic.0)) + device.launch.value
 }
 
 /// State that is in memory during a walk but is not part of its graph: moments, position table, gradients.
@@ -243,13 +235,14 @@ fn walk_cost(graph: &StepGraph, walk: Walk, device: &Device, ambient: Bill) -> (
         WalkCost { walk, forward: Flops::ZERO, backward: Flops::ZERO, time: Seconds::ZERO, peak: Bytes::ZERO, operations: 0 };
     let (mut highest, mut at): (Bill, Option<(usize, &Node)>) = (Bill::default(), None);
     for (index, (node, instant)) in graph.nodes().zip(&instants).enumerate() {
-        let (flops, moved) = work(graph, node, backend(device));
+        let (flops, time) =
+            graph.with_signature(node, |types| (node.op.rule().flops(types), time::seconds(&node.op, types, device)));
         match node.pass {
             Pass::Forward => cost.forward += flops,
             Pass::Backward => cost.backward += flops,
             Pass::Update => {}
         }
-        cost.time += duration(device, flops, moved);
+        cost.time += time;
         cost.operations += 1;
         if instant.during.total() > highest.total() {
             (highest, at) = (instant.during, Some((index, node)));
