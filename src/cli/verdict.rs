@@ -65,7 +65,7 @@ fn model(costed: &Costed) -> Vec<String> {
 fn step(costed: &Costed) -> Vec<String> {
     let e = &costed.estimate;
     let first = e.walk(Walk::First);
-    let tokens = costed.graphs.extents.sequence;
+    let tokens = costed.recipe.model.sequence;
     let sequences = e.accumulation * e.micro_batch;
     vec![
         format!("{} × micro-batch of {} = {sequences} sequences of {tokens} tokens", e.accumulation, e.micro_batch),
