@@ -5,12 +5,12 @@
 
 use std::array;
 
-use super::fit::{Point, recomputations};
+use super::fit::{Point, ROUNDING, levels, recomputations};
 use super::fold::{Segment, Segments, segments};
 use super::{Costs, ambient};
 use crate::device::Device;
 use crate::recipe::settings::Recipe;
-use crate::step::recompute::{Group, Kinds, Recompute};
+use crate::step::recompute::{Group, Kind, Kinds, Recompute};
 use crate::step::{StepGraphs, Walk};
 use crate::units::{Bytes, Seconds};
 
@@ -32,7 +32,7 @@ impl Piece {
 }
 
 /// The pieces of a walk, by set of kinds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Pieces {
     forward: [Piece; Kinds::COUNT],
     backward: [Piece; Kinds::COUNT],
@@ -44,13 +44,15 @@ pub struct Composer<'a> {
     device: &'a Device,
     plain: Point,
     costs: &'a Costs,
-    pieces: Option<[Pieces; WALKS.len()]>,
+    /// In the order of the walks, for the sets of these kinds.
+    pieces: Box<[Pieces; WALKS.len()]>,
+    built: Option<Kinds>,
 }
 
 impl<'a> Composer<'a> {
     /// Starts from the plan that recomputes nothing.
     pub fn new(recipe: &'a Recipe, device: &'a Device, plain: &Point, costs: &'a Costs) -> Self {
-        Self { recipe, device, plain: *plain, costs, pieces: None }
+        Self { recipe, device, plain: *plain, costs, pieces: Box::default(), built: None }
     }
 
     /// The plan that recomputes nothing.
@@ -65,17 +67,33 @@ impl<'a> Composer<'a> {
         (bytes(self.costs.micro_steps[0].start.total()) + inputs).max(self.costs.elsewhere())
     }
 
-    /// The plans that take at most so long for a token.
-    pub fn points_within(&mut self, per_token: f64) -> impl Iterator<Item = Point> {
-        self.build();
+    /// The kinds that a plan can recompute, in the fewest blocks at least, without taking longer than so for a token. More kinds take no less
+    /// than one of them.
+    pub fn affordable(&self, per_token: f64) -> Kinds {
+        let alone = Kind::ALL.map(|kind| Kinds::default().with(kind));
+        let groups = std::iter::once(Kinds::default()).chain(alone).map(|kinds| Group { kinds, times: 1 }).collect();
+        let graphs = StepGraphs::folded(self.recipe, self.plain.micro_batch, groups);
+        let all = segments(&graphs, Walk::First, self.device, ambient(&graphs, self.device, Walk::First)).all;
+        let mut backward = all.iter().filter(|segment| segment.backward && segment.block.is_some()).rev();
+        let nothing = backward.next().map_or(0.0, |segment| segment.time.0);
+        let fewest = levels(self.recipe.model.depth).into_iter().find(|blocks| *blocks > 0).unwrap_or(1) as f64;
+        let tokens = (self.plain.micro_batch * self.recipe.model.sequence) as f64;
+        let least = backward.map(|segment| self.plain.per_token + (segment.time.0 - nothing) * fewest / tokens);
+        let affordable = Kind::ALL.into_iter().zip(least).filter(|(_, least)| *least <= per_token * ROUNDING);
+        affordable.fold(Kinds::default(), |kinds, (kind, _)| kinds.with(kind))
+    }
+
+    /// The plans that recompute some of `kinds` and take at most so long for a token.
+    pub fn points_within(&mut self, per_token: f64, kinds: Kinds) -> impl Iterator<Item = Point> {
+        self.build(kinds);
         let this = &*self;
-        let within = move |recompute: &Recompute| this.per_token(recompute) <= per_token;
+        let within = move |recompute: &Recompute| recompute.is_within(kinds) && this.per_token(recompute) <= per_token;
         recomputations(this.recipe.model.depth).filter(within).map(|recompute| this.point(recompute))
     }
 
     /// The fastest plan that fits, or `best` where that is faster.
     pub fn fastest(&mut self, limit: Bytes, best: Option<Point>) -> Option<Point> {
-        self.build();
+        self.build(Kinds::ALL);
         let mut best = best;
         for recompute in recomputations(self.recipe.model.depth) {
             let pace = best.map_or(f64::INFINITY, |best| best.per_token);
@@ -91,26 +109,27 @@ impl<'a> Composer<'a> {
 
     /// The plan with the lowest peak, or `best` where that is lower.
     pub fn lowest(&mut self, best: Point) -> Point {
-        self.points_within(f64::INFINITY).fold(best, |best, point| if point.is_lower_than(&best) { point } else { best })
+        self.points_within(f64::INFINITY, Kinds::ALL)
+            .fold(best, |best, point| if point.is_lower_than(&best) { point } else { best })
     }
 
-    fn build(&mut self) {
-        if self.pieces.is_some() {
+    /// Plans the blocks that recompute some of these kinds.
+    fn build(&mut self, kinds: Kinds) {
+        if self.built.is_some_and(|built| kinds.is_within(built)) {
             return;
         }
-        let groups = (0..Kinds::COUNT).map(|n| Group { kinds: Kinds::number(n), times: 1 }).collect();
+        let sets: Vec<Kinds> = (0..Kinds::COUNT).map(Kinds::number).filter(|set| set.is_within(kinds)).collect();
+        let groups = sets.iter().map(|kinds| Group { kinds: *kinds, times: 1 }).collect();
         let graphs = StepGraphs::folded(self.recipe, self.plain.micro_batch, groups);
-        self.pieces = Some(WALKS.map(|walk| {
-            let all = segments(&graphs, walk, self.device, ambient(&graphs, self.device, walk)).all;
-            let mut pieces = Pieces { forward: [Piece::default(); Kinds::COUNT], backward: [Piece::default(); Kinds::COUNT] };
-            for segment in &all {
+        for (walk, pieces) in WALKS.into_iter().zip(self.pieces.iter_mut()).take(self.costs.micro_steps.len()) {
+            for segment in segments(&graphs, walk, self.device, ambient(&graphs, self.device, walk)).all {
                 if let Some(block) = segment.block {
                     let side = if segment.backward { &mut pieces.backward } else { &mut pieces.forward };
-                    side[block as usize] = Piece::of(segment);
+                    side[sets[block as usize].index()] = Piece::of(&segment);
                 }
             }
-            pieces
-        }));
+        }
+        self.built = Some(kinds);
     }
 
     fn point(&self, recompute: Recompute) -> Point {
@@ -119,7 +138,7 @@ impl<'a> Composer<'a> {
 
     /// The walk's pieces in order, those of blocks by `visit` with how often each stands there.
     fn walk(&self, w: usize, recompute: &Recompute, mut visit: impl FnMut(Piece, u64)) {
-        let (Some(pieces), Some(segments)) = (&self.pieces, self.costs.micro_steps.get(w)) else { return };
+        let (pieces, Some(segments)) = (&self.pieces, self.costs.micro_steps.get(w)) else { return };
         let groups = Groups::of(recompute, self.recipe.model.depth);
         for segment in &segments.all {
             match (segment.block, segment.backward) {
@@ -167,7 +186,7 @@ struct Groups {
 }
 
 impl Groups {
-    const MOST: usize = crate::step::recompute::Kind::ALL.len() + 1;
+    const MOST: usize = Kind::ALL.len() + 1;
 
     fn of(recompute: &Recompute, depth: u64) -> Self {
         let mut cuts = [depth; Self::MOST];

@@ -21,7 +21,7 @@ use super::{Costs, Estimate, estimate_at, limit};
 use crate::device::Device;
 use crate::recipe::decode::MicroBatch;
 use crate::recipe::settings::Recipe;
-use crate::step::recompute::{Kind, Recompute};
+use crate::step::recompute::{Kind, Kinds, Recompute};
 use crate::units::Bytes;
 
 /// A plan within this factor of the fastest is as good.
@@ -29,6 +29,9 @@ pub const AS_GOOD: f64 = 1.01;
 
 /// Largest micro-batch that is considered.
 pub const LARGEST: u64 = 4096;
+
+/// What rounding may add to a bound of time.
+pub const ROUNDING: f64 = 1.0 + 1e-9;
 
 /// Parts that the blocks are divided into.
 const PARTS: u64 = 4;
@@ -148,7 +151,11 @@ impl Composer<'_> {
         if self.plain().per_token > best.per_token || self.least() >= best.peak {
             return best;
         }
-        self.points_within(best.per_token).fold(best, |best, point| if point.is_lower_than(&best) { point } else { best })
+        let kinds = self.affordable(best.per_token);
+        if kinds == Kinds::default() {
+            return best;
+        }
+        self.points_within(best.per_token, kinds).fold(best, |best, point| if point.is_lower_than(&best) { point } else { best })
     }
 
     /// The fastest plan that fits, or `best` where that is faster.

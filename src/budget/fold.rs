@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Peak, backend, time};
 use crate::device::Device;
-use crate::step::graph::{Node, Pass, Place, StepGraph, Types};
-use crate::step::lifetime::{Bill, Instant, Lifetimes, sources, timeline};
+use crate::step::graph::{Node, Pass, Place, StepGraph};
+use crate::step::lifetime::{Bill, Lifetimes, sources, timeline};
 use crate::step::op::{Backend, Signature};
-use crate::step::tensor::{Part, Role, TensorId};
+use crate::step::tensor::{Part, Role, TensorId, TensorType};
 use crate::step::{StepGraphs, Walk};
 use crate::units::{Bytes, Flops, Seconds};
 
@@ -87,12 +87,12 @@ pub struct Segment {
 }
 
 impl Segment {
-    fn add(&mut self, pass: Pass, here: &Here) {
-        let highest = self.change.plus(here.during, 1);
+    fn add(&mut self, pass: Pass, (during, after): (Change, Change)) {
+        let highest = self.change.plus(during, 1);
         if self.nodes.1 == 0 || highest.total() > self.highest.0.total() {
             self.highest = (highest, self.nodes.1);
         }
-        self.change = self.change.plus(here.after, 1);
+        self.change = self.change.plus(after, 1);
         self.nodes.1 += 1;
         self.backward |= matches!(pass, Pass::Backward | Pass::Recompute);
     }
@@ -133,9 +133,15 @@ pub fn segments(graphs: &StepGraphs, walk: Walk, device: &Device, ambient: Bill)
             all.push(Segment::empty(block, block.map_or(1, |b| graphs.times(b)), i));
         }
         let Some(segment) = all.last_mut() else { continue };
-        let here = Here::of(graphs, graph, node, backend, (&before, instant));
-        segment.add(node.pass, &here);
-        let types = Signature { inputs: &here.inputs, outputs: &here.outputs };
+        let mut types = graph.signature(node);
+        let mut change = (Change::between(&before, &instant.during), Change::between(&before, &instant.after));
+        // The norm of the whole gradient takes one operand of each parameter: here of all blocks.
+        let all = meets_all(graph, node).then(|| copies(graphs, graph, node));
+        if let Some(inputs) = &all {
+            types = Signature { inputs, ..types };
+            change = of_all(node, types, backend);
+        }
+        segment.add(node.pass, change);
         segment.time += time::seconds(&node.op, types, device);
         segment.flops[pass_index(node.pass)] += node.op.rule().flops(types);
         before = instant.after;
@@ -184,41 +190,27 @@ fn pass_index(pass: Pass) -> usize {
     }
 }
 
-/// An operation where it stands: its operands, and what it does to memory.
-struct Here {
-    inputs: Types,
-    outputs: Types,
-    during: Change,
-    after: Change,
+/// Whether an operation takes one operand of each parameter.
+fn meets_all(graph: &StepGraph, node: &Node) -> bool {
+    node.place == Place::GlobalNorm && node.inputs.iter().all(|id| !graph.is_source(*id))
 }
 
-impl Here {
-    fn of(graphs: &StepGraphs, graph: &StepGraph, node: &Node, backend: Backend, (before, instant): (&Bill, &Instant)) -> Self {
-        let (inputs, outputs) = graph.types(node);
-        // The norm of the whole gradient takes one operand of each parameter: here of all blocks.
-        if node.place == Place::GlobalNorm && node.inputs.iter().all(|id| !graph.is_source(*id)) {
-            return Self::of_all_parameters(graphs, graph, node, backend);
-        }
-        let (during, after) = (Change::between(before, &instant.during), Change::between(before, &instant.after));
-        Self { inputs, outputs, during, after }
-    }
+/// Types of the operands of all blocks.
+fn copies(graphs: &StepGraphs, graph: &StepGraph, node: &Node) -> Vec<TensorType> {
+    let times = |id: &TensorId| graph.producer(*id).and_then(|made| block_of(graphs, graph, made)).map_or(1, |b| graphs.times(b));
+    node.inputs.iter().flat_map(|id| std::iter::repeat_n(*graph.ty(*id), times(id) as usize)).collect()
+}
 
-    fn of_all_parameters(graphs: &StepGraphs, graph: &StepGraph, node: &Node, backend: Backend) -> Self {
-        let times = |id: &TensorId| graph.producer(*id).and_then(|made| block_of(graphs, graph, made)).map(|b| graphs.times(b));
-        let copies = |id: &TensorId| std::iter::repeat_n(*graph.ty(*id), times(id).unwrap_or(1) as usize);
-        let inputs: Types = node.inputs.iter().flat_map(copies).collect();
-        let outputs: Types = node.outputs.iter().map(|id| *graph.ty(*id)).collect();
-        let mut made = Bill::default();
-        node.outputs.iter().for_each(|id| made.add(graph.get(*id).role.part(), graph.ty(*id).bytes()));
-        let after = Change::between(&Bill::default(), &made);
-        let workspace = node.op.rule().workspace(Signature { inputs: &inputs, outputs: &outputs }, backend);
-        let mut here = Self { inputs, outputs, during: after, after };
-        here.during.0[Part::Workspace as usize] += i128::from(workspace.0);
-        // Nothing needs the operands afterwards.
-        let spent: i128 = here.inputs.iter().map(|ty| i128::from(ty.bytes().0)).sum();
-        here.after.0[Part::Activations as usize] -= spent;
-        here
-    }
+/// What an operation does to memory, during and after it, that takes one operand of each parameter: its workspace, its results, and nobody
+/// needs the operands afterwards.
+fn of_all(node: &Node, types: Signature<'_>, backend: Backend) -> (Change, Change) {
+    let sum = |types: &[TensorType]| types.iter().map(|ty| i128::from(ty.bytes().0)).sum::<i128>();
+    let mut during = Change::default();
+    during.0[Part::Activations as usize] = sum(types.outputs);
+    let mut after = during;
+    during.0[Part::Workspace as usize] = i128::from(node.op.rule().workspace(types, backend).0);
+    after.0[Part::Activations as usize] -= sum(types.inputs);
+    (during, after)
 }
 
 /// What a walk costs, and its peak.
@@ -260,14 +252,9 @@ fn name(graphs: &StepGraphs, walk: Walk, segment: &Segment, repetition: u64) -> 
             format!("{operation} in {}", Place::Block(before(block) + inside))
         }
         (Place::Parameter(id), Some(block)) => {
-            format!("{operation} of block.{}.{}", before(block) + repetition, short(&graphs.parameters.get(id).name))
+            format!("{operation} of {}", graphs.parameters.get(id).name_in(before(block) + repetition))
         }
-        (Place::Parameter(id), None) => format!("{operation} of {}", graphs.parameters.get(id).name),
+        (Place::Parameter(id), None) => format!("{operation} of {}", graphs.parameters.get(id).name()),
         (place, _) => format!("{operation} in {place}"),
     }
-}
-
-/// A parameter's name without its block.
-fn short(name: &str) -> &str {
-    name.strip_prefix("block.").and_then(|rest| rest.split_once('.')).map_or(name, |(_, rest)| rest)
 }

@@ -136,12 +136,13 @@ impl Estimate {
 pub fn operations(graph: &StepGraph, device: &Device, ambient: Bill) -> Vec<OpCost> {
     let instants = timeline(graph, &Lifetimes::of(graph), backend(device), ambient);
     let costs = graph.nodes().zip(instants).map(|(node, instant)| {
-        graph.with_signature(node, |types| OpCost {
-            flops: node.op.rule().flops(types),
-            moved: node.op.rule().moved(types, backend(device)),
+        let (rule, types) = (node.op.rule(), graph.signature(node));
+        OpCost {
+            flops: rule.flops(types),
+            moved: rule.moved(types, backend(device)),
             time: time::seconds(&node.op, types, device),
             live: instant.during.total(),
-        })
+        }
     });
     costs.collect()
 }

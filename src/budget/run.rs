@@ -54,8 +54,8 @@ const MOST_STEPS: u64 = 1 << 60;
 /// walked twice: once to know how often they happen, once with their time taken off.
 pub fn estimate(recipe: &Recipe, e: &Estimate) -> RunEstimate {
     let (ending, ..) = occasional(recipe, e, &RunEstimate::default());
-    let once = walk(recipe, e, ending);
-    let (overhead, evaluations, checkpoints) = occasional(recipe, e, &once);
+    let (overhead, evaluations, checkpoints) =
+        foreseen(recipe, e, ending).unwrap_or_else(|| occasional(recipe, e, &walk(recipe, e, ending)));
     let mut run = walk(recipe, e, overhead);
     run.seconds += overhead;
     RunEstimate { overhead, evaluations, checkpoints, ..run }
@@ -86,7 +86,7 @@ fn walk(recipe: &Recipe, e: &Estimate, not_for_steps: Seconds) -> RunEstimate {
         note(&mut run, step, count, Ratio(recipe.budget.progress(&spent, &prices)));
     }
     let limits = recipe.budget.shares(&spent, &prices);
-    run.binds = limits.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(Limit::Time, |(limit, _)| limit);
+    run.binds = limits.into_iter().flatten().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(Limit::Time, |(limit, _)| limit);
     run.steps = spent.steps;
     run.micro_steps = spent.micro_steps;
     run.tokens = Tokens(spent.micro_steps.saturating_mul(e.micro_tokens));
@@ -113,9 +113,9 @@ fn after(spent: Spent, step: Step, count: u64) -> Spent {
 /// How many steps can be taken at once: all but the last of those that begin before `until` and that the budget buys in
 /// full. The others are looked at one by one.
 fn alike(recipe: &Recipe, prices: &Prices, spent: &Spent, step: Step, until: Ratio) -> u64 {
-    let now: Vec<(Limit, f64)> = recipe.budget.shares(spent, prices).collect();
-    let then = recipe.budget.shares(&after(*spent, step, 1), prices);
-    let counts = now.iter().zip(then).map(|((_, now), (_, then))| (until.0 - now) / (then - now) - 1.0);
+    let now = recipe.budget.shares(spent, prices).into_iter().flatten();
+    let then = recipe.budget.shares(&after(*spent, step, 1), prices).into_iter().flatten();
+    let counts = now.zip(then).map(|((_, now), (_, then))| (until.0 - now) / (then - now) - 1.0);
     counts.fold(MOST_STEPS as f64, f64::min).max(1.0) as u64
 }
 
@@ -127,6 +127,21 @@ fn note(run: &mut RunEstimate, step: Step, count: u64, until: Ratio) {
         }
         _ => run.stages.push(Stage { until, accumulation: step.accumulation, steps: count, step_time: Seconds(step.seconds) }),
     }
+}
+
+/// What [`occasional`] would say of a run that only its time ends, without walking through it: such a run ends less than a micro-step before
+/// its time is over. None where that makes a difference.
+fn foreseen(recipe: &Recipe, e: &Estimate, ending: Seconds) -> Option<(Seconds, u64, u64)> {
+    let budget = &recipe.budget;
+    let steps = |interval: Interval| matches!(interval, Interval::Steps(_));
+    let only_time = budget.tokens.is_none() && budget.steps.is_none() && budget.flops.is_none();
+    if !only_time || steps(recipe.evaluation.every) || steps(recipe.checkpoint.every) {
+        return None;
+    }
+    let end = budget.time? - ending;
+    let until = |seconds: Seconds| occasional(recipe, e, &RunEstimate { seconds, ..RunEstimate::default() });
+    let early = until(end - e.step_time(1) - e.walk(Walk::Further).time);
+    (early == until(end)).then_some(early)
 }
 
 /// Time that the run's clock spends on evaluation and saving, and how often both happen on it.

@@ -64,7 +64,7 @@ impl State {
     /// # Errors
     /// Where the file cannot be written.
     pub fn save_weights(&self, parameters: &Parameters, path: &Path) -> Result<(), Error> {
-        let tensors = parameters.iter().zip(&self.weights).map(|((_, p), v)| (p.name.clone(), p, v));
+        let tensors = parameters.iter().zip(&self.weights).map(|((_, p), v)| (p.name(), p, v));
         save(tensors, path)
     }
 
@@ -73,8 +73,8 @@ impl State {
     /// # Errors
     /// Where the file cannot be written.
     pub fn save_moments(&self, parameters: &Parameters, path: &Path) -> Result<(), Error> {
-        let first = parameters.iter().zip(&self.first).map(|((_, p), v)| (format!("{}.first_moment", p.name), p, v));
-        let second = parameters.iter().zip(&self.second).map(|((_, p), v)| (format!("{}.second_moment", p.name), p, v));
+        let first = parameters.iter().zip(&self.first).map(|((_, p), v)| (format!("{}.first_moment", p.name()), p, v));
+        let second = parameters.iter().zip(&self.second).map(|((_, p), v)| (format!("{}.second_moment", p.name()), p, v));
         save(first.chain(second), path)
     }
 
@@ -89,7 +89,7 @@ impl State {
         moments: &Path,
         device: &Device,
     ) -> Result<Self, Error> {
-        let names = |suffix: &'static str| parameters.iter().map(move |(_, p)| (format!("{}{suffix}", p.name), p));
+        let names = |suffix: &'static str| parameters.iter().map(move |(_, p)| (format!("{}{suffix}", p.name()), p));
         let read_weights = read(weights)?;
         let read_moments = read(moments)?;
         Ok(Self {

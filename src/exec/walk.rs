@@ -78,8 +78,7 @@ impl Walker {
     }
 
     fn step(&self, i: usize, node: &Node, slots: &mut Slots, scalars: Scalars) -> Result<(), Error> {
-        let (inputs, outputs) = self.graph.types(node);
-        let types = Signature { inputs: &inputs, outputs: &outputs };
+        let types = self.graph.signature(node);
         let run = runner(&node.op);
         if self.form == Form::Host {
             let mut desk = Desk::open(node, types, &self.lifetimes.reuse[i], slots)?;

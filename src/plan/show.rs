@@ -158,7 +158,7 @@ fn stage_json(stage: &Stage) -> Value {
 /// A place for programs: parameters by name.
 fn place(graphs: &StepGraphs, place: Place) -> String {
     match place {
-        Place::Parameter(id) => graphs.parameters.get(id).name.clone(),
+        Place::Parameter(id) => graphs.parameters.get(id).name(),
         _ => place.to_string(),
     }
 }

@@ -62,18 +62,18 @@ impl Budget {
     }
 
     /// The share of each limit that is spent, not bounded.
-    pub fn shares(&self, spent: &Spent, prices: &Prices) -> impl Iterator<Item = (Limit, f64)> + use<> {
+    pub fn shares(&self, spent: &Spent, prices: &Prices) -> [Option<(Limit, f64)>; 4] {
         let micro = spent.micro_steps as f64;
         let time = self.usable(prices).map(|usable| (Limit::Time, spent.seconds / usable));
         let tokens = self.tokens.map(|n| (Limit::Tokens, micro * prices.tokens as f64 / n as f64));
         let steps = self.steps.map(|n| (Limit::Steps, spent.steps as f64 / n as f64));
         let flops = self.flops.map(|n| (Limit::Flops, micro * prices.flops / n.as_f64()));
-        [time, tokens, steps, flops].into_iter().flatten()
+        [time, tokens, steps, flops]
     }
 
     /// Progress, 0 to 1: the share of whichever limit is furthest spent.
     pub fn progress(&self, spent: &Spent, prices: &Prices) -> f64 {
-        self.shares(spent, prices).map(|(_, share)| share).fold(0.0, f64::max).min(1.0)
+        self.shares(spent, prices).into_iter().flatten().map(|(_, share)| share).fold(0.0, f64::max).min(1.0)
     }
 
     /// How many micro-steps of one more optimizer step the budget still buys; none where it buys no step.

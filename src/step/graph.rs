@@ -61,10 +61,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Types of some operands; no operation but the global norm has more than five.
-pub type Types = SmallVec<[TensorType; 5]>;
-
-/// Some operands.
+/// Some operands; no operation but the global norm has more than five.
 pub type Operands = SmallVec<[TensorId; 5]>;
 
 /// An operation with its operands.
@@ -80,6 +77,8 @@ pub struct Node {
     pub pass: Pass,
     /// Where in the model.
     pub place: Place,
+    /// Where the types of its operands begin in the graph's list of them.
+    types: u32,
 }
 
 /// One walk through the model: a micro-step, an update or an evaluation.
@@ -92,6 +91,8 @@ pub struct StepGraph {
     tensors: Vec<Tensor>,
     producers: Vec<Option<NodeIndex>>,
     results: Vec<TensorId>,
+    /// Types of the inputs and outputs of all operations, one operation after the other: so that a signature is a view of them.
+    types: Vec<TensorType>,
 }
 
 impl StepGraph {
@@ -109,10 +110,12 @@ impl StepGraph {
     /// Adds an operation at the end and gives its outputs, which are activations until [`StepGraph::set_role`] says otherwise.
     pub fn push(&mut self, op: impl Into<Op>, inputs: &[TensorId], pass: Pass, place: Place) -> Operands {
         let op = op.into();
-        let types: Types = inputs.iter().map(|id| *self.ty(*id)).collect();
-        let made = op.rule().outputs(&types);
-        let node = Node { op, inputs: Operands::from_slice(inputs), outputs: Operands::new(), pass, place };
-        let index = self.graph.add_node(node);
+        let first = self.types.len();
+        self.types.extend(inputs.iter().map(|id| self.tensors[id.0 as usize].ty));
+        let made = op.rule().outputs(&self.types[first..]);
+        self.types.extend_from_slice(&made);
+        let (inputs_of, outputs) = (Operands::from_slice(inputs), Operands::new());
+        let index = self.graph.add_node(Node { op, inputs: inputs_of, outputs, pass, place, types: first as u32 });
         for input in inputs {
             if let Some(producer) = self.producers[input.0 as usize] {
                 self.graph.add_edge(producer, index, *input);
@@ -164,21 +167,21 @@ impl StepGraph {
         self.tensors.iter().enumerate().map(|(i, t)| (TensorId(i as u32), t))
     }
 
+    /// The operation that is carried out as number `i`.
+    pub fn node(&self, i: usize) -> &Node {
+        &self.graph[NodeIndex::new(i)]
+    }
+
     /// The operations in the order of execution.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
         (0..self.graph.node_count()).map(|i| &self.graph[NodeIndex::new(i)])
     }
 
     /// Types of a node's operands.
-    pub fn types(&self, node: &Node) -> (Types, Types) {
-        let types = |ids: &[TensorId]| ids.iter().map(|id| *self.ty(*id)).collect();
-        (types(&node.inputs), types(&node.outputs))
-    }
-
-    /// Calls `f` with the node's signature.
-    pub fn with_signature<R>(&self, node: &Node, f: impl FnOnce(Signature<'_>) -> R) -> R {
-        let (inputs, outputs) = self.types(node);
-        f(Signature { inputs: &inputs, outputs: &outputs })
+    pub fn signature(&self, node: &Node) -> Signature<'_> {
+        let types = &self.types[node.types as usize..];
+        let (inputs, rest) = types.split_at(node.inputs.len());
+        Signature { inputs, outputs: &rest[..node.outputs.len()] }
     }
 
     /// Whether every producer stands before its consumers.

@@ -1,9 +1,14 @@
 //! When each tensor dies, and which output is written into whose buffer.
 
-use super::graph::StepGraph;
+use smallvec::SmallVec;
+
+use super::graph::{Node, Operands, StepGraph};
 use super::op::Backend;
 use super::tensor::{Part, TensorId};
 use crate::units::Bytes;
+
+/// Pairs (input, output) of operand indices where the output takes over the input's buffer.
+pub type Reuse = SmallVec<[(usize, usize); 3]>;
 
 /// The lifetimes of a graph's tensors under its order of execution.
 ///
@@ -11,9 +16,9 @@ use crate::units::Bytes;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
     /// Per operation: the tensors whose memory is free after it, those overwritten in place among them.
-    pub deaths: Vec<Vec<TensorId>>,
-    /// Per operation: (input, output) pairs of operand indices where the output takes over the input's buffer.
-    pub reuse: Vec<Vec<(usize, usize)>>,
+    pub deaths: Vec<Operands>,
+    /// Per operation: what is overwritten in place.
+    pub reuse: Vec<Reuse>,
 }
 
 impl Lifetimes {
@@ -30,7 +35,7 @@ impl Lifetimes {
         for id in graph.results() {
             last_use[id.0 as usize] = None;
         }
-        let mut deaths = vec![Vec::new(); count];
+        let mut deaths = vec![Operands::new(); count];
         for (id, last) in last_use.into_iter().enumerate() {
             if let Some(i) = last {
                 deaths[i].push(TensorId(id as u32));
@@ -41,8 +46,8 @@ impl Lifetimes {
     }
 }
 
-fn reuse(node: &super::graph::Node, dying: &[TensorId]) -> Vec<(usize, usize)> {
-    let mut pairs: Vec<(usize, usize)> = Vec::new();
+fn reuse(node: &Node, dying: &[TensorId]) -> Reuse {
+    let mut pairs = Reuse::new();
     for (input, output) in node.op.rule().in_place().iter().copied() {
         let Some(id) = node.inputs.get(input) else { continue };
         let alone = node.inputs.iter().filter(|other| *other == id).count() == 1;
@@ -107,7 +112,7 @@ pub fn timeline(graph: &StepGraph, lifetimes: &Lifetimes, backend: Backend, ambi
     }
     let mut instants = Vec::with_capacity(graph.nodes().len());
     for (i, node) in graph.nodes().enumerate() {
-        let workspace = graph.with_signature(node, |types| node.op.rule().workspace(types, backend));
+        let workspace = node.op.rule().workspace(graph.signature(node), backend);
         let reused = &lifetimes.reuse[i];
         for (o, id) in node.outputs.iter().enumerate() {
             let tensor = graph.get(*id);
@@ -163,7 +168,7 @@ mod tests {
         let lifetimes = Lifetimes::of(graph);
         for (node, reuse) in graph.nodes().zip(&lifetimes.reuse) {
             if matches!(node.op, crate::step::op::Op::MatMulAccumulate(_)) {
-                assert_eq!(reuse, &[(0, 0)], "{}", node.place);
+                assert_eq!(reuse[..], [(0, 0)], "{}", node.place);
             }
         }
     }

@@ -13,12 +13,11 @@ pub mod parameter;
 pub mod recompute;
 pub mod tensor;
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use self::differentiate::Differentiator;
+use self::differentiate::{Differentiator, Gradients};
 use self::graph::{Pass, Place, StepGraph};
 use self::op::{
     AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, SelectRows, SumSquares,
@@ -158,8 +157,12 @@ impl StepGraphs {
 fn micro_step(parameters: &Parameters, e: &Extents, walk: Walk, groups: &[Group]) -> StepGraph {
     let mut graph = StepGraph::default();
     let weights = weights(&mut graph, parameters);
-    let accumulated: BTreeMap<TensorId, TensorId> =
-        if walk == Walk::Further { gradients(&mut graph, parameters, &weights) } else { BTreeMap::new() };
+    let mut accumulated = Gradients::default();
+    if walk == Walk::Further {
+        for (weight, gradient) in weights.iter().zip(gradients(&mut graph, parameters)) {
+            accumulated.set(*weight, gradient);
+        }
+    }
     let mut model = Model { graph: &mut graph, e, weights: &weights };
     let (loss, row_losses, constants) = model.forward(parameters);
     graph.keep(loss);
@@ -177,9 +180,9 @@ fn micro_step(parameters: &Parameters, e: &Extents, walk: Walk, groups: &[Group]
     if walk != Walk::Evaluate {
         let gradients = Differentiator::new(&mut graph, accumulated, constants).run();
         for (i, weight) in weights.iter().enumerate() {
-            if let Some(gradient) = gradients.get(weight) {
-                graph.set_role(*gradient, Role::Gradient(ParameterId(i as u32)));
-                graph.keep(*gradient);
+            if let Some(gradient) = gradients.of(*weight) {
+                graph.set_role(gradient, Role::Gradient(ParameterId(i as u32)));
+                graph.keep(gradient);
             }
         }
         if groups.iter().any(|group| group.kinds != Kinds::default()) {
@@ -193,9 +196,8 @@ fn weights(graph: &mut StepGraph, parameters: &Parameters) -> Vec<TensorId> {
     parameters.iter().map(|(id, p)| graph.source(TensorType::f32(&p.shape), Role::Weight(id))).collect()
 }
 
-fn gradients(graph: &mut StepGraph, parameters: &Parameters, weights: &[TensorId]) -> BTreeMap<TensorId, TensorId> {
-    let source = |(id, p): (ParameterId, &parameter::Parameter)| graph.source(TensorType::f32(&p.shape), Role::Gradient(id));
-    weights.iter().copied().zip(parameters.iter().map(source)).collect()
+fn gradients(graph: &mut StepGraph, parameters: &Parameters) -> Vec<TensorId> {
+    parameters.iter().map(|(id, p)| graph.source(TensorType::f32(&p.shape), Role::Gradient(id))).collect()
 }
 
 /// The forward pass in the making.
@@ -273,7 +275,7 @@ fn update(parameters: &Parameters, optimizer: &Optimizer) -> StepGraph {
     let Optimizer::AdamW { betas, eps, weight_decay, clip, .. } = optimizer;
     let mut graph = StepGraph::default();
     let weights = weights(&mut graph, parameters);
-    let gradients: Vec<TensorId> = gradients(&mut graph, parameters, &weights).into_values().collect();
+    let gradients = gradients(&mut graph, parameters);
     let mut moment = |role: fn(ParameterId) -> Role| -> Vec<TensorId> {
         let make = |(id, p): (ParameterId, &parameter::Parameter)| graph.source(TensorType::f32(&p.shape), role(id));
         parameters.iter().map(make).collect()

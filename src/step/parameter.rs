@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Extents;
-use super::tensor::ParameterId;
+use super::tensor::{ParameterId, Shape};
 use crate::recipe::settings::{Decay, Initialization, Optimizer, Recipe};
 
 /// How a parameter begins.
@@ -32,12 +32,12 @@ pub enum Kind {
 }
 
 /// A parameter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// Its name in saved weights.
-    pub name: String,
+    /// Its name in its block, or in the model.
+    pub part: &'static str,
     /// Its shape; matrices are `[in, out]`.
-    pub shape: Vec<u64>,
+    pub shape: Shape,
     /// What it is.
     pub kind: Kind,
     /// Whether weight decay applies to it.
@@ -49,14 +49,24 @@ pub struct Parameter {
 }
 
 impl Parameter {
+    /// Its name in saved weights: `block.3.attention.query`.
+    pub fn name(&self) -> String {
+        self.block.map_or_else(|| self.part.to_owned(), |block| self.name_in(block))
+    }
+
+    /// As [`Parameter::name`], were it in another block.
+    pub fn name_in(&self, block: u64) -> String {
+        format!("block.{block}.{}", self.part)
+    }
+
     /// Number of elements.
     pub fn elements(&self) -> u64 {
-        self.shape.iter().fold(1u64, |n, d| n.saturating_mul(*d))
+        self.shape.iter().fold(1_u64, |n, d| n.saturating_mul(*d))
     }
 }
 
 /// The parameters of a block.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names are the field's own")]
 pub struct Block {
     pub attention_norm: (ParameterId, ParameterId),
@@ -71,7 +81,7 @@ pub struct Block {
 }
 
 /// All parameters of a model, in a fixed order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
     all: Vec<Parameter>,
     /// The word table `[V, D]`.
@@ -104,15 +114,20 @@ impl Parameters {
     pub fn of(recipe: &Recipe, e: &Extents, blocks: u64) -> Self {
         let Initialization::Normal { std } = recipe.model.init;
         let Optimizer::AdamW { decay, .. } = &recipe.optimizer;
-        let mut list = List { all: Vec::new(), std, norms_decay: matches!(decay, Decay::Everything {}), block: None };
+        let mut list = List {
+            all: Vec::with_capacity(5 + 11 * blocks as usize),
+            std,
+            norms_decay: matches!(decay, Decay::Everything {}),
+            block: None,
+        };
         let d = e.width;
         let words = list.add("embedding.word", &[e.vocabulary, d], Kind::Embedding, Init::Normal { std });
         // The official code begins the factor at D^-½.
         let position_scale =
             list.add("embedding.position_scale", &[1], Kind::PositionScale, Init::Constant(1.0 / libm::sqrt(d as f64)));
-        let embedding_norm = list.norm("embedding.norm", d);
+        let embedding_norm = list.norm(["embedding.norm.gain", "embedding.norm.bias"], d);
         let blocks = (0..blocks).map(|i| list.block(i, d, e.half)).collect();
-        let final_norm = list.norm("final_norm", d);
+        let final_norm = list.norm(["final_norm.gain", "final_norm.bias"], d);
         Self { all: list.all, words, position_scale, embedding_norm, blocks, final_norm }
     }
 
@@ -149,35 +164,35 @@ struct List {
 }
 
 impl List {
-    fn add(&mut self, name: &str, shape: &[u64], kind: Kind, init: Init) -> ParameterId {
+    fn add(&mut self, part: &'static str, shape: &[u64], kind: Kind, init: Init) -> ParameterId {
         let decays = kind != Kind::Norm || self.norms_decay;
-        self.all.push(Parameter { name: name.to_owned(), shape: shape.to_vec(), kind, decays, init, block: self.block });
+        self.all.push(Parameter { part, shape: Shape::new(shape), kind, decays, init, block: self.block });
         ParameterId((self.all.len() - 1) as u32)
     }
 
-    fn norm(&mut self, name: &str, d: u64) -> (ParameterId, ParameterId) {
-        let gain = self.add(&format!("{name}.gain"), &[d], Kind::Norm, Init::Constant(1.0));
-        let bias = self.add(&format!("{name}.bias"), &[d], Kind::Norm, Init::Constant(0.0));
+    fn norm(&mut self, [gain, bias]: [&'static str; 2], d: u64) -> (ParameterId, ParameterId) {
+        let gain = self.add(gain, &[d], Kind::Norm, Init::Constant(1.0));
+        let bias = self.add(bias, &[d], Kind::Norm, Init::Constant(0.0));
         (gain, bias)
     }
 
-    fn matrix(&mut self, name: &str, rows: u64, columns: u64) -> ParameterId {
+    fn matrix(&mut self, part: &'static str, rows: u64, columns: u64) -> ParameterId {
         let std = self.std;
-        self.add(name, &[rows, columns], Kind::Matrix, Init::Normal { std })
+        self.add(part, &[rows, columns], Kind::Matrix, Init::Normal { std })
     }
 
     fn block(&mut self, i: u64, d: u64, half: u64) -> Block {
         self.block = Some(i);
         let block = Block {
-            attention_norm: self.norm(&format!("block.{i}.attention_norm"), d),
-            query: self.matrix(&format!("block.{i}.attention.query"), d, d),
-            key: self.matrix(&format!("block.{i}.attention.key"), d, d),
-            value: self.matrix(&format!("block.{i}.attention.value"), d, d),
-            output: self.matrix(&format!("block.{i}.attention.output"), d, d),
-            feed_forward_norm: self.norm(&format!("block.{i}.feed_forward_norm"), d),
-            up: self.matrix(&format!("block.{i}.feed_forward.value"), d, half),
-            gate: self.matrix(&format!("block.{i}.feed_forward.gate"), d, half),
-            down: self.matrix(&format!("block.{i}.feed_forward.output"), half, d),
+            attention_norm: self.norm(["attention_norm.gain", "attention_norm.bias"], d),
+            query: self.matrix("attention.query", d, d),
+            key: self.matrix("attention.key", d, d),
+            value: self.matrix("attention.value", d, d),
+            output: self.matrix("attention.output", d, d),
+            feed_forward_norm: self.norm(["feed_forward_norm.gain", "feed_forward_norm.bias"], d),
+            up: self.matrix("feed_forward.value", d, half),
+            gate: self.matrix("feed_forward.gate", d, half),
+            down: self.matrix("feed_forward.output", half, d),
         };
         self.block = None;
         block

@@ -51,6 +51,9 @@ impl Kind {
 pub struct Kinds(u8);
 
 impl Kinds {
+    /// All kinds.
+    pub const ALL: Self = Self((1 << Kind::ALL.len()) - 1);
+
     /// How many sets there are.
     pub const COUNT: usize = 1 << Kind::ALL.len();
 
@@ -68,6 +71,11 @@ impl Kinds {
     #[must_use]
     pub fn with(self, kind: Kind) -> Self {
         Self(self.0 | 1 << kind as u8)
+    }
+
+    /// Whether all of its kinds are among others.
+    pub fn is_within(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
     }
 
     /// Whether a kind is in it.
@@ -106,6 +114,11 @@ impl Recompute {
     /// Blocks that recompute a kind.
     pub fn blocks(&self, kind: Kind) -> u64 {
         self.0[kind as usize]
+    }
+
+    /// Whether no other kinds than these are recomputed.
+    pub fn is_within(&self, kinds: Kinds) -> bool {
+        Kind::ALL.into_iter().all(|kind| self.blocks(kind) == 0 || kinds.has(kind))
     }
 
     /// Whether nothing is recomputed.

@@ -1,0 +1,66 @@
+//! How fast plans are made: `cargo bench --no-default-features --bench plans`.
+//!
+//! A what-if is one (model shape, micro-batch, recomputation) → (peak, seconds, tokens); at least 20,000 a second on one core are wanted,
+//! 50 µs each.
+
+#![allow(missing_docs, reason = "criterion's macros make public functions")]
+#![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
+
+use std::hint::black_box;
+
+use cramplan::budget::estimate_at;
+use cramplan::budget::fit::choose;
+use cramplan::device::Device;
+use cramplan::recipe::settings::{FeedForward, Recipe};
+use cramplan::step::recompute::Recompute;
+use cramplan::units::Bytes;
+use criterion::{Criterion, criterion_group, criterion_main};
+
+#[path = "../common/mod.rs"]
+mod common;
+
+fn card() -> Device {
+    cramplan::device::find("rtx-a6000").unwrap()
+}
+
+fn crammed() -> Recipe {
+    common::costed(include_str!("../../recipes/crammed-bert.ron"), &[], card()).recipe
+}
+
+/// Shapes around crammed-BERT's, each with a micro-batch and something to recompute.
+fn shapes() -> Vec<(Recipe, u64, Recompute)> {
+    let mut shapes = Vec::new();
+    for depth in [4, 12, 16, 24] {
+        for width in [256, 512, 768, 1024] {
+            for (micro_batch, again) in [(16, 0), (64, depth), (256, depth / 2)] {
+                let mut recipe = crammed();
+                recipe.model.depth = depth;
+                recipe.model.width = width;
+                recipe.model.heads = width / 64;
+                recipe.model.feed_forward = FeedForward::GeluGlu { intermediate: 4 * width };
+                shapes.push((recipe, micro_batch, Recompute([again, again, again / 2, 0, 0])));
+            }
+        }
+    }
+    shapes
+}
+
+fn plans(criterion: &mut Criterion) {
+    let (device, shapes, recipe) = (card(), shapes(), crammed());
+    let mut next = shapes.iter().cycle();
+    criterion.bench_function("what-if", |bencher| {
+        bencher.iter(|| {
+            let (recipe, micro_batch, recompute) = next.next().unwrap();
+            let e = estimate_at(black_box(recipe), &device, *micro_batch, *recompute);
+            (e.peak.bytes, e.run.seconds, e.run.tokens)
+        });
+    });
+    for gib in [48, 12, 4] {
+        criterion.bench_function(&format!("fit crammed-bert into {gib} GiB"), |bencher| {
+            bencher.iter(|| choose(black_box(&recipe), &device, Bytes::gib(gib)));
+        });
+    }
+}
+
+criterion_group!(benches, plans);
+criterion_main!(benches);
