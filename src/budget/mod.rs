@@ -5,6 +5,7 @@
 //! What is left out: the text held in memory, which is added when it is known, and how efficiency varies with shape.
 
 mod fit;
+pub mod pool;
 mod run;
 mod time;
 
