@@ -6,6 +6,7 @@
 
 mod fit;
 pub mod pool;
+pub mod reserved;
 mod run;
 mod time;
 
