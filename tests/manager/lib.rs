@@ -1,8 +1,8 @@
 //! cubecl's own memory manager over a storage that only counts, driven by the events of `cramplan::budget::pool`.
 //!
-//! It is driven as `Command::reserve` in cubecl-server drives it on CUDA: relocation where it is wanted, the reservation, and where the
-//! driver refuses, a cleanup and a second try. Those thirty lines are the only ones here that repeat cubecl's: `Command` itself can be made only
-//! around a driver.
+//! It is driven as `Command::reserve` in cubecl-server drives it on CUDA: relocation where it is wanted, the reservation, and
+//! where the driver refuses, a cleanup and a second try. Those thirty lines are the only ones here that repeat cubecl's:
+//! `Command` itself can be made only around a driver.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,13 +1,13 @@
 //! Pages and the slices that they are cut into: `memory_pool/memory_page.rs` and the walk over pages of
 //! `memory_pool/sliced_pool.rs` in cubecl-server 0.11.3.
 //!
-//! The manager merges neighbouring free slices of a page just before it looks for room there (`MemoryPage::coalesce`); here they are
-//! merged when they become free. Nothing looks at a page's slices in between, so the outcome is the same, and no page has to be gone
-//! through for nothing.
+//! The manager merges neighbouring free slices of a page just before it looks for room there (`MemoryPage::coalesce`); here they
+//! are merged when they become free. Nothing looks at a page's slices in between, so the outcome is the same, and no page has to
+//! be gone through for nothing.
 //!
 //! Two quirks are kept, since they are what runs: a free slice that had padding and stands alone offers its bytes without that
-//! padding (`MemoryPage::try_reserve` compares with `utilization.size`), and what is cut from it leaves the padding out for good, so
-//! that the slices of a page may sum to less than the page.
+//! padding (`MemoryPage::try_reserve` compares with `utilization.size`), and what is cut from it leaves the padding out for good,
+//! so that the slices of a page may sum to less than the page.
 //!
 //! Invariant: no two neighbouring slices of a page are free.
 

@@ -10,8 +10,8 @@ const SMALL_PAGE: u64 = 8 * MIB;
 const SMALL: u64 = 64 << 10;
 /// The smallest pages of the arena (`MIN_PAGE`).
 const LEAST_PAGE: u64 = 2 * MIB;
-/// What a page has beyond the reservation that it was made for, and the multiple that it is rounded up to (`PAGE_SLACK`, `PAGE_GRANULE` in
-/// `dynamic/arena.rs`).
+/// What a page has beyond the reservation that it was made for, and the multiple that it is rounded up to (`PAGE_SLACK`,
+/// `PAGE_GRANULE` in `dynamic/arena.rs`).
 const GRANULE: u64 = MIB;
 /// How many sizes of pages there may be at once (`ARENA_SLOTS`).
 const SIZES: usize = 64;

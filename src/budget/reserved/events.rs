@@ -1,7 +1,7 @@
 //! The reservations of a training, in order, from its graphs.
 //!
-//! Until every operation states its temporaries one by one, an operation's workspace stands for them, in pieces no larger than its largest
-//! operand: a temporary that is larger than all operands would make the manager's pages larger than they will be.
+//! Until every operation states its temporaries one by one, an operation's workspace stands for them, in pieces no larger than
+//! its largest operand: a temporary that is larger than all operands would make the manager's pages larger than they will be.
 
 use crate::budget::pool::Event;
 use crate::budget::pool::cuda::tensor_bytes;
@@ -63,6 +63,21 @@ impl Schedule {
             events
         });
         Self { start: start(graphs, identities), walks }
+    }
+}
+
+impl Schedule {
+    /// The same for a program that begins with reserving as much as its largest tensor takes, and dropping it. The manager's
+    /// pages are then of their final size before anything lives on them: none becomes outdated, and none waits to go back to the
+    /// driver.
+    #[must_use]
+    pub fn primed(mut self) -> Self {
+        let events = self.walks.iter().flatten().chain(&self.start);
+        let sizes = events.filter_map(|event| if let Event::Reserve { bytes, .. } = event { Some(*bytes) } else { None });
+        if let Some(bytes) = sizes.max() {
+            self.start.splice(0..0, [Event::Reserve { id: 0, bytes }, Event::Free { id: 0 }]);
+        }
+        self
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a device takes for a training: the memory that its manager holds, beside what lives.
 //!
-//! On a card this is a replay of the training's reservations through the model of the manager ([`pool`](super::pool)): the state, then rounds of a
-//! whole step and an evaluation until the manager ends a round just as it began it. From there on every round is the same, so the highest
-//! number so far is the highest of the whole run.
+//! On a card this is a replay of the training's reservations through the model of the manager ([`pool`](super::pool)): the state,
+//! then rounds of a whole step and an evaluation until the manager ends a round just as it began it. From there on every round is
+//! the same, so the highest number so far is the highest of the whole run.
 //!
 //! Exact, as far as the sequence is: [`Reserved::exact`] says where it is a bound. On the CPU see [`HOST`].
 
@@ -18,9 +18,9 @@ use crate::step::{StepGraphs, Walk};
 use crate::units::Bytes;
 
 /// What is bounded on the CPU.
-pub const HOST: &str = "the heap: bytes that the program has allocated and not freed. The process takes more: freed buffers stay with it \
-                        (`exec::host::memory`), in pieces that may not fit the next request, so its resident size is at least the highest heap and \
-                        is not bounded by it; a control group's limit is on the process";
+pub const HOST: &str = "the heap: bytes that the program has allocated and not freed. The process takes more: freed buffers stay \
+     with it (`exec::host::memory`), in pieces that may not fit the next request, so its resident size is not bounded by the \
+     heap; a control group's limit is on the process";
 
 /// Rounds that are replayed at most. A sequence that overwrites in place repeats from the second on.
 const ROUNDS: u32 = 12;
@@ -147,8 +147,8 @@ pub struct Reserved {
     pub verdict: Verdict,
     /// Rounds until the steps repeat; none where that was not seen, so that a later round may take more.
     pub rounds: Option<u32>,
-    /// Whether the numbers follow from the sequence alone: the steps repeat, and memory never gets so short that live memory is moved when a
-    /// queue happens to be empty. Where not, they are the larger of moving everything and moving nothing.
+    /// Whether the numbers follow from the sequence alone: the steps repeat, and memory never gets so short that live memory is
+    /// moved when a queue happens to be empty. Where not, they are the larger of moving everything and moving nothing.
     pub exact: bool,
     /// Where the numbers come from.
     pub source: String,
@@ -176,8 +176,8 @@ pub fn beside() -> Vec<Line> {
     ]
 }
 
-/// What the graphs of a training take on a card, of which `limit` may be used; none for a CPU ([`HOST`]). `accumulates` says whether some
-/// step has more than one micro-step.
+/// What the graphs of a training take on a card, of which `limit` may be used; none for a CPU ([`HOST`]). `accumulates` says
+/// whether some step has more than one micro-step.
 pub fn reserved(graphs: &StepGraphs, device: &Device, limit: Bytes, accumulates: bool) -> Option<Reserved> {
     match device.kind {
         DeviceKind::Cuda => Some(of_schedule(&Schedule::of(graphs), device.memory.value, limit, accumulates)),
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
     use crate::budget::pool::Event;
     use crate::recipe::testing;
-    use crate::step::lifetime::{Bill, Lifetimes, timeline};
+    use crate::step::lifetime::{Lifetimes, timeline};
     use crate::step::op::Backend;
 
     fn crammed(batch: u64) -> StepGraphs {
@@ -249,17 +249,18 @@ mod tests {
     fn the_events_of_a_walk_are_its_timeline() {
         let graphs = crammed(4);
         let schedule = Schedule::of(&graphs);
-        for walk in [Walk::First, Walk::Evaluate] {
+        let device = crate::device::find("rtx-a6000").unwrap();
+        let mut manager = Manager::new(Properties::cuda(Bytes::gib(400)), Setting { limit: None, relocates: true });
+        schedule.start.iter().for_each(|event| manager.apply(*event).unwrap());
+        for walk in Walk::ALL {
             let graph = graphs.walk(walk);
-            let instants = timeline(graph, &Lifetimes::of(graph), Backend::Plain, Bill::default());
-            let planned = instants.iter().map(|i| i.during.total().0).max().unwrap();
-            let mut manager = Manager::new(Properties::cuda(Bytes::gib(400)), Setting { limit: None, relocates: true });
-            schedule.start.iter().for_each(|event| manager.apply(*event).unwrap());
-            let moments: u64 = graphs.parameters.iter().map(|(_, p)| p.elements() * 8).sum();
+            let ambient = crate::budget::ambient(&graphs, &device, walk);
+            let instants = timeline(graph, &Lifetimes::of(graph), Backend::Plain, ambient);
+            let planned = instants.iter().map(|i| i.during.total().0).max().unwrap() - device.overhead.value.0;
             let mut peak = 0;
             for event in &schedule.walks[walk as usize] {
                 manager.apply(*event).unwrap();
-                peak = peak.max(manager.usage().in_use - moments);
+                peak = peak.max(manager.usage().in_use);
             }
             let slack = graph.tensors().count() as u64 * cuda::ALIGNMENT;
             assert!(peak >= planned && peak <= planned + slack, "{walk:?}: {peak} in use, {planned} planned");
@@ -272,6 +273,15 @@ mod tests {
         assert!(seen.exact && seen.rounds.is_some_and(|rounds| rounds < ROUNDS), "{seen:?}");
         assert!(seen.in_use <= seen.reserved && seen.reserved <= seen.held, "{seen:?}");
         assert_eq!(seen.verdict, Verdict::Fits);
+    }
+
+    #[test]
+    fn a_training_that_begins_with_its_largest_reservation_leaves_no_old_pages() {
+        let schedule = Schedule::of(&crammed(32));
+        let seen = |schedule: &Schedule| of_schedule(schedule, Bytes::gib(48), Bytes::gib(48), true);
+        let (plain, primed) = (seen(&schedule), seen(&schedule.clone().primed()));
+        assert_eq!(primed.held, primed.reserved);
+        assert!(primed.held < plain.held && primed.in_use == plain.in_use, "{primed:?} {plain:?}");
     }
 
     #[test]
