@@ -7,6 +7,8 @@
 mod compose;
 pub mod fit;
 mod fold;
+pub mod pool;
+pub mod reserved;
 mod run;
 mod time;
 

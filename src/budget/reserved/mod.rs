@@ -1,0 +1,317 @@
+//! What a device takes for a training: the memory that its manager holds, beside what lives.
+//!
+//! On a card this is a replay of the training's reservations through the model of the manager ([`pool`](super::pool)): the state,
+//! then rounds of a whole step and an evaluation until the manager ends a round just as it began it. From there on every round is
+//! the same, so the highest number so far is the highest of the whole run.
+//!
+//! Exact, as far as the sequence is: [`Reserved::exact`] says where it is a bound. On the CPU see [`HOST`].
+
+mod events;
+
+pub use events::{Identities, Schedule};
+
+use serde::{Deserialize, Serialize};
+
+use super::pool::{Manager, Properties, Refusal, Setting, Usage, cuda};
+use crate::device::{Device, DeviceKind, Sourced};
+use crate::step::{StepGraphs, Walk};
+use crate::units::Bytes;
+
+/// What is bounded on the CPU.
+pub const HOST: &str = "the heap: bytes that the program has allocated and not freed. The process takes more: freed buffers stay \
+     with it (`exec::host::memory`), in pieces that may not fit the next request, so its resident size is not bounded by the \
+     heap; a control group's limit is on the process";
+
+/// Rounds that are replayed at most. A sequence that overwrites in place repeats from the second on.
+const ROUNDS: u32 = 12;
+
+/// Further micro-steps that are replayed at most in a step; they end earlier where one leaves the manager as it was.
+const FURTHER: u32 = 3;
+
+/// What a replay saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// The highest of each number.
+    pub peak: Usage,
+    /// After how many rounds nothing new happened; none where that was not seen.
+    pub rounds: Option<u32>,
+    /// How often everything unused went back because the driver refused.
+    pub reclaims: u64,
+    /// How often live memory was to be moved.
+    pub relocations: u64,
+    /// What could not be had, and in which walk; no walk for the state.
+    pub refused: Option<(Option<Walk>, Refusal)>,
+}
+
+/// A replay under way.
+struct Run<'a> {
+    schedule: &'a Schedule,
+    manager: Manager,
+    peak: Usage,
+}
+
+type Refused = (Option<Walk>, Refusal);
+
+/// Replays a schedule until it repeats. `accumulates` says whether some step has further micro-steps.
+pub fn replay(schedule: &Schedule, properties: Properties, setting: Setting, accumulates: bool) -> Replay {
+    let mut run = Run { schedule, manager: Manager::new(properties, setting), peak: Usage::default() };
+    let (rounds, refused) = match run.rounds(accumulates) {
+        Ok(rounds) => (rounds, None),
+        Err(refused) => (None, Some(refused)),
+    };
+    let Run { manager, peak, .. } = run;
+    Replay { peak, rounds, reclaims: manager.reclaims(), relocations: manager.relocations(), refused }
+}
+
+impl Run<'_> {
+    fn rounds(&mut self, accumulates: bool) -> Result<Option<u32>, Refused> {
+        self.events(None)?;
+        let mut before = Vec::new();
+        for round in 1..=ROUNDS {
+            self.step(accumulates)?;
+            let now = self.manager.layout();
+            if now == before {
+                return Ok(Some(round - 1));
+            }
+            before = now;
+        }
+        Ok(None)
+    }
+
+    /// A step with an evaluation after it.
+    fn step(&mut self, accumulates: bool) -> Result<(), Refused> {
+        self.events(Some(Walk::First))?;
+        let mut before = Vec::new();
+        for _ in 0..if accumulates { FURTHER } else { 0 } {
+            self.events(Some(Walk::Further))?;
+            let now = self.manager.layout();
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        self.events(Some(Walk::Update))?;
+        self.events(Some(Walk::Evaluate))
+    }
+
+    fn events(&mut self, walk: Option<Walk>) -> Result<(), Refused> {
+        let events = walk.map_or(&self.schedule.start, |walk| &self.schedule.walks[walk as usize]);
+        for event in events {
+            self.manager.apply(*event).map_err(|refusal| (walk, refusal))?;
+            self.peak = self.peak.max(self.manager.usage());
+        }
+        Ok(())
+    }
+}
+
+/// Whether the reservations of a training can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Everything is had at the first try.
+    Fits,
+    /// Everything is had, but the driver refuses now and then, and everything unused goes back first: a step waits for that.
+    Tight {
+        /// How often, in the rounds until the steps repeat.
+        reclaims: u64,
+    },
+    /// Something cannot be had.
+    Refused {
+        /// In which walk; none while the state is made.
+        walk: Option<Walk>,
+        /// What.
+        why: Refusal,
+    },
+}
+
+/// Memory beside the manager's pages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// What it is.
+    pub what: String,
+    /// How much, and where that is from.
+    pub bytes: Sourced<Bytes>,
+}
+
+/// What a card takes for a training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reserved {
+    /// The most that lives at once, as the manager counts it, padding included.
+    pub in_use: Bytes,
+    /// The most that the manager reports as reserved.
+    pub reserved: Bytes,
+    /// The most that is taken from the driver, for any amount that it has.
+    pub held: Bytes,
+    /// What is taken beside that.
+    pub beside: Vec<Line>,
+    /// Whether it can be had.
+    pub verdict: Verdict,
+    /// Rounds until the steps repeat; none where that was not seen, so that a later round may take more.
+    pub rounds: Option<u32>,
+    /// Whether the numbers follow from the sequence alone: the steps repeat, and memory never gets so short that live memory is
+    /// moved when a queue happens to be empty. Where not, they are the larger of moving everything and moving nothing.
+    pub exact: bool,
+    /// Where the numbers come from.
+    pub source: String,
+}
+
+impl Reserved {
+    /// All that is taken.
+    pub fn total(&self) -> Bytes {
+        self.held + self.beside()
+    }
+
+    /// What is taken beside the manager's pages.
+    pub fn beside(&self) -> Bytes {
+        self.beside.iter().map(|line| line.bytes.value).sum()
+    }
+}
+
+/// What a card takes beside the manager's pages.
+pub fn beside() -> Vec<Line> {
+    let line = |what: &str, bytes, source: &str| Line { what: what.to_owned(), bytes: Sourced::new(bytes, source) };
+    vec![
+        line("CUDA context", cuda::CONTEXT, cuda::CONTEXT_SOURCE),
+        line("kernels", cuda::KERNELS, cuda::KERNELS_SOURCE),
+        line("arguments of kernels", cuda::METADATA, "cubecl-server 0.11.3, `metadata_cache.rs`: at most 4096 entries of 2 KiB"),
+    ]
+}
+
+/// What the graphs of a training take on a card, of which `limit` may be used; none for a CPU ([`HOST`]). `accumulates` says
+/// whether some step has more than one micro-step.
+pub fn reserved(graphs: &StepGraphs, device: &Device, limit: Bytes, accumulates: bool) -> Option<Reserved> {
+    match device.kind {
+        DeviceKind::Cuda => Some(of_schedule(&Schedule::of(graphs), device.memory.value, limit, accumulates)),
+        DeviceKind::Cpu { .. } => None,
+    }
+}
+
+/// What a schedule takes on a card with `total` bytes, of which `limit` may be used.
+pub fn of_schedule(schedule: &Schedule, total: Bytes, limit: Bytes, accumulates: bool) -> Reserved {
+    let beside = beside();
+    let room = limit.saturating_sub(beside.iter().map(|line| line.bytes.value).sum());
+    let both = |limit| worse(|relocates| replay(schedule, Properties::cuda(total), Setting { limit, relocates }, accumulates));
+    let free = both(None);
+    let verdict = match free.refused {
+        Some((walk, why)) => Verdict::Refused { walk, why },
+        None if free.peak.held <= room.0 => Verdict::Fits,
+        None => under(&both(Some(room.0))),
+    };
+    Reserved {
+        in_use: Bytes(free.peak.in_use + free.peak.padding),
+        reserved: Bytes(free.peak.reserved),
+        held: Bytes(free.peak.held),
+        beside,
+        verdict,
+        rounds: free.rounds,
+        exact: free.rounds.is_some() && free.relocations == 0,
+        source: "replay through a model of cubecl 0.11.3's memory manager".to_owned(),
+    }
+}
+
+fn under(limited: &Replay) -> Verdict {
+    match limited.refused {
+        Some((walk, why)) => Verdict::Refused { walk, why },
+        None if limited.reclaims == 0 => Verdict::Fits,
+        None => Verdict::Tight { reclaims: limited.reclaims },
+    }
+}
+
+/// The worse of moving whatever can be moved and moving nothing; the same where it never comes to that.
+fn worse(replay: impl Fn(bool) -> Replay) -> Replay {
+    let moving = replay(true);
+    if moving.relocations == 0 {
+        return moving;
+    }
+    let staying = replay(false);
+    Replay {
+        peak: moving.peak.max(staying.peak),
+        rounds: moving.rounds.zip(staying.rounds).map(|(a, b)| a.max(b)),
+        reclaims: moving.reclaims.max(staying.reclaims),
+        relocations: moving.relocations.max(staying.relocations),
+        refused: moving.refused.or(staying.refused),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::pool::Event;
+    use crate::recipe::testing;
+    use crate::step::lifetime::{Lifetimes, timeline};
+    use crate::step::op::Backend;
+    use crate::step::recompute::Recompute;
+
+    fn crammed(batch: u64) -> StepGraphs {
+        StepGraphs::build(&testing::parse(include_str!("../../../recipes/crammed-bert.ron")), batch, Recompute::NOTHING)
+    }
+
+    /// What the events leave in use at any time is what the timeline says, but for the rounding to 512 bytes.
+    #[test]
+    fn the_events_of_a_walk_are_its_timeline() {
+        let graphs = crammed(4);
+        let schedule = Schedule::of(&graphs);
+        let device = crate::device::find("rtx-a6000").unwrap();
+        let mut manager = Manager::new(Properties::cuda(Bytes::gib(400)), Setting { limit: None, relocates: true });
+        schedule.start.iter().for_each(|event| manager.apply(*event).unwrap());
+        for walk in Walk::ALL {
+            let graph = graphs.walk(walk);
+            let ambient = crate::budget::ambient(&graphs, &device, walk);
+            let instants = timeline(graph, &Lifetimes::of(graph), Backend::Plain, ambient);
+            let planned = instants.iter().map(|i| i.during.total().0).max().unwrap() - device.overhead.value.0;
+            let mut peak = 0;
+            for event in &schedule.walks[walk as usize] {
+                manager.apply(*event).unwrap();
+                peak = peak.max(manager.usage().in_use);
+            }
+            let slack = graph.tensors().count() as u64 * cuda::ALIGNMENT;
+            assert!(peak >= planned && peak <= planned + slack, "{walk:?}: {peak} in use, {planned} planned");
+        }
+    }
+
+    #[test]
+    fn a_training_repeats_and_takes_more_than_lives() {
+        let seen = of_schedule(&Schedule::of(&crammed(8)), Bytes::gib(48), Bytes::gib(48), true);
+        assert!(seen.exact && seen.rounds.is_some_and(|rounds| rounds < ROUNDS), "{seen:?}");
+        assert!(seen.in_use <= seen.reserved && seen.reserved <= seen.held, "{seen:?}");
+        assert_eq!(seen.verdict, Verdict::Fits);
+    }
+
+    #[test]
+    fn a_training_that_begins_with_its_largest_reservation_leaves_no_old_pages() {
+        let schedule = Schedule::of(&crammed(32));
+        let seen = |schedule: &Schedule| of_schedule(schedule, Bytes::gib(48), Bytes::gib(48), true);
+        let (plain, primed) = (seen(&schedule), seen(&schedule.clone().primed()));
+        assert_eq!(primed.held, primed.reserved);
+        assert!(primed.held < plain.held && primed.in_use == plain.in_use, "{primed:?} {plain:?}");
+    }
+
+    #[test]
+    fn less_than_the_training_holds_is_tight_or_refused() {
+        let schedule = Schedule::of(&crammed(8));
+        let verdict = |limit: Bytes| of_schedule(&schedule, Bytes::gib(11), limit, true).verdict;
+        let all = of_schedule(&schedule, Bytes::gib(11), Bytes::gib(11), true);
+        assert_eq!(verdict(all.total()), Verdict::Fits);
+        assert_ne!(verdict(all.total().saturating_sub(Bytes(1))), Verdict::Fits);
+        assert!(matches!(verdict(all.beside() + all.in_use.saturating_sub(Bytes(1))), Verdict::Refused { .. }));
+    }
+
+    /// A tensor of more than a quarter of the card cannot be had, however much is free.
+    #[test]
+    fn one_tensor_is_at_most_a_quarter_of_the_card() {
+        let mut schedule = Schedule::default();
+        schedule.walks[Walk::First as usize] = vec![Event::Reserve { id: 0, bytes: 3 << 30 }, Event::Free { id: 0 }];
+        let seen = of_schedule(&schedule, Bytes::gib(11), Bytes::gib(11), false);
+        assert!(matches!(seen.verdict, Verdict::Refused { walk: Some(Walk::First), why: Refusal::TooLarge { .. } }), "{seen:?}");
+    }
+
+    /// What does not repeat is said: the last number is then no bound.
+    #[test]
+    fn a_leak_never_repeats() {
+        let mut schedule = Schedule::default();
+        let fresh = |i: u32| Event::Rename { from: i, to: i + 1 };
+        let evaluation = (0..40).rev().map(fresh).chain([Event::Reserve { id: 0, bytes: 1 << 20 }]);
+        schedule.walks[Walk::Evaluate as usize] = evaluation.collect();
+        let seen = of_schedule(&schedule, Bytes::gib(11), Bytes::gib(11), false);
+        assert_eq!((seen.rounds, seen.exact), (None, false));
+    }
+}
