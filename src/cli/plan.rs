@@ -52,7 +52,7 @@ fn view(costed: &Costed, options: &Options) -> bool {
         PlanFormat::Json if options.explain_peak => print_json(&peak::json(costed)),
         PlanFormat::Tree if options.explain_peak => print(&peak::text(costed)),
         PlanFormat::Svg => print(&picture::svg(costed)),
-        PlanFormat::ChromeTrace => print(&planned::trace(costed).to_json()),
+        PlanFormat::ChromeTrace => print(&planned::trace(costed).finish()),
         PlanFormat::Tree | PlanFormat::Json | PlanFormat::Dot => return false,
     }
     true

@@ -129,8 +129,13 @@ fn phases(costed: &Costed, run: &Run, training: f64) -> Vec<Span<Stage>> {
 impl Run {
     /// The run's clock at the beginning of what follows a training time.
     fn clock(&self, training: f64) -> Seconds {
+        Seconds(training + self.spent(training))
+    }
+
+    /// Time spent on occasions before what follows a training time.
+    fn spent(&self, training: f64) -> f64 {
         let before = self.occasions.iter().take_while(|(at, _)| *at <= training && training > 0.0);
-        Seconds(training + before.map(|(_, occasion)| occasion.seconds).sum::<f64>())
+        before.map(|(_, occasion)| occasion.seconds).sum()
     }
 
     /// The run's clock at its end.
@@ -165,11 +170,12 @@ impl Run {
     }
 
     fn step(&self, stretch: &Stretch, number: u64) -> Span<PlannedStep> {
-        let begin = stretch.begin + (number - stretch.first) as f64 * stretch.step_time;
-        // Past the comparison with the occasions at its very beginning, whatever rounding does.
-        let start = Seconds(self.clock(begin + stretch.step_time * 1e-6).0 - stretch.step_time * 1e-6);
-        let what = PlannedStep { number, accumulation: stretch.accumulation };
-        Span { what, start, end: Seconds(start.0 + stretch.step_time) }
+        // As the occasions' times are computed, to the last bit: so nothing overlaps.
+        let begin = |k: u64| stretch.begin + k as f64 * stretch.step_time;
+        let k = number - stretch.first;
+        let spent = self.spent(begin(k));
+        let (start, end) = (Seconds(begin(k) + spent), Seconds(begin(k + 1) + spent));
+        Span { what: PlannedStep { number, accumulation: stretch.accumulation }, start, end }
     }
 
     fn events(&self, every: u64) -> u64 {

@@ -100,12 +100,16 @@ pub struct Event {
     pub args: Map<String, Value>,
 }
 
-/// A trace in the making.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A trace in the making: its text so far, an event a line. It is text from the start, since a run has better use for memory.
+#[derive(Clone, Debug)]
 pub struct Trace {
-    /// Its events.
-    #[serde(rename = "traceEvents")]
-    pub events: Vec<Event>,
+    text: String,
+}
+
+/// The events of a trace as [`Trace::finish`] writes it, each with its line; lines that are no events are left out.
+pub fn events(text: &str) -> impl Iterator<Item = (Event, &str)> {
+    let lines = text.lines().map(|line| line.trim_end_matches(','));
+    lines.filter_map(|line| serde_json::from_str(line).ok().map(|event| (event, line)))
 }
 
 /// The operations of a walk by name, pass and place, in order.
@@ -141,7 +145,7 @@ pub fn labels(graphs: &StepGraphs, walk: Walk) -> Vec<Label> {
 impl Trace {
     /// An empty trace of one side, its processes and threads named.
     pub fn new(side: Side) -> Self {
-        let mut trace = Self { events: Vec::new() };
+        let mut trace = Self { text: "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[".to_owned() };
         let word = if side == Side::Planned { "planned" } else { "observed" };
         for process in processes() {
             let name = if let Process::Walk(walk) = process { walk.name() } else { "run" };
@@ -166,15 +170,25 @@ impl Trace {
         trace
     }
 
+    fn push(&mut self, event: &Event) {
+        self.line(&serde_json::to_string(event).unwrap_or_default());
+    }
+
+    /// Adds an event of another trace, as its line.
+    pub fn line(&mut self, line: &str) {
+        self.text.push_str(if self.text.ends_with('[') { "\n" } else { ",\n" });
+        self.text.push_str(line);
+    }
+
     fn metadata(&mut self, name: &str, (pid, tid): (u64, u64), args: Value) {
         let event =
             Event { ph: "M".into(), name: name.into(), cat: String::new(), pid, tid, ts: Nanos(0), dur: None, args: map(args) };
-        self.events.push(event);
+        self.push(&event);
     }
 
     /// Adds something that takes from `start` to `end`.
     pub fn span(&mut self, track: (Side, Process, Thread), name: &str, cat: &str, (start, end): (Nanos, Nanos), args: Value) {
-        self.events.push(Event {
+        self.push(&Event {
             ph: "X".into(),
             name: name.into(),
             cat: cat.into(),
@@ -191,7 +205,7 @@ impl Trace {
         let pid = pid(side, process);
         let event =
             Event { ph: "C".into(), name: name.into(), cat: String::new(), pid, tid: 0, ts: at, dur: None, args: map(args) };
-        self.events.push(event);
+        self.push(&event);
     }
 
     /// Adds a walk: itself, its passes, places and operations, each in the one before. Operation `i` ends at `ends[i]`.
@@ -243,10 +257,10 @@ impl Trace {
         self.span(track, Walk::Update.name(), "walk", (begin, end), Value::Null);
     }
 
-    /// The trace as JSON, an event a line.
-    pub fn to_json(&self) -> String {
-        let lines: Vec<String> = self.events.iter().map(|event| serde_json::to_string(event).unwrap_or_default()).collect();
-        format!("{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n{}\n]}}\n", lines.join(",\n"))
+    /// The whole trace, JSON.
+    pub fn finish(mut self) -> String {
+        self.text.push_str("\n]}\n");
+        self.text
     }
 }
 

@@ -181,7 +181,7 @@ fn pass(moment: &Moment) -> Pass {
 fn strips(canvas: &mut Canvas, segment: &Segment<'_>) {
     let centred = |size| Font { anchor: Anchor::Middle, ..Font::plain(size) };
     let again = segment.profile.moments.iter().any(|moment| moment.pass == Pass::Recompute);
-    for (pass, start, end) in runs(segment.profile, |moment| pass(moment)) {
+    for (pass, start, end) in runs(segment.profile, pass) {
         let (left, right) = (segment.x(start), segment.x(end));
         let (fill, ink) = if pass == Pass::Forward { ("#e4e4e4", "#000000") } else { ("#5a5a5a", "#ffffff") };
         canvas.rect((left, BOTTOM + 6.0), (right - left, 17.0), fill, Some("#ffffff"));
@@ -197,12 +197,17 @@ fn strips(canvas: &mut Canvas, segment: &Segment<'_>) {
         let blocks = places.iter().filter(|((p, place), ..)| *p == pass && matches!(place, Some(Place::Block(_))));
         blocks.map(|(_, start, end)| segment.x(*end) - segment.x(*start)).collect()
     };
-    for ((pass, place), start, end) in &places {
-        let (left, right) = (segment.x(*start), segment.x(*end));
-        canvas.rect((left, BOTTOM + 25.0), (right - left, 15.0), shade(*place), Some("#ffffff"));
-        let text = short(*place);
+    let edges = |(_, start, end): &(_, f64, f64)| (segment.x(*start), segment.x(*end));
+    for run in &places {
+        let (left, right) = edges(run);
+        canvas.rect((left, BOTTOM + 25.0), (right - left, 15.0), shade(run.0.1), Some("#ffffff"));
+    }
+    // After all of them: a number may be wider than its block.
+    for run in &places {
+        let ((pass, place), (left, right)) = (run.0, edges(run));
+        let text = short(place);
         let fits = if let Some(Place::Block(block)) = place {
-            block % stride(&blocks(*pass)) == 0
+            block % stride(&blocks(pass)) == 0
         } else {
             right - left > width(&text, 10.0)
         };

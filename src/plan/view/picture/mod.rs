@@ -89,7 +89,7 @@ fn title(canvas: &mut Canvas, costed: &Costed, explanation: &Explanation) {
         .when
         .as_ref()
         .map_or(String::new(), |when| format!(", {} pass, {} into the {}", when.pass.name(), when.times.0, when.walk.name()));
-    let line = format!("the peak: {}{when}; then there are", explanation.operation);
+    let line = format!("The peak: {}{when}. At that moment:", explanation.operation);
     canvas.text((MARGIN, 56.0), &line, Font::plain(canvas::fitting(&line, room, 12.5)));
 }
 
