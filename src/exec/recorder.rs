@@ -2,7 +2,7 @@
 //! walk of each kind.
 //!
 //! The operations are those of the third walk of a kind in a session, when everything is warm; of a run that ends before, the last. On the
-//! CPU the heap is looked at after each. On a card the watched walk waits for each operation, which takes its launches out of hiding:
+//! CPU the heap is looked at after each: the tensors, and what the program itself has put there since the run began. On a card the watched walk waits for each operation, which takes its launches out of hiding:
 //! that walk is slower than the others, and the times of its operations are theirs alone.
 //!
 //! Invariant: nothing that is computed depends on what is recorded here.
