@@ -1,9 +1,10 @@
 //! What a run did and when, for its trace: every step as far as there is room, evaluations, checkpoints, and the operations of one
 //! walk of each kind.
 //!
-//! The operations are those of the third walk of a kind in a session, when everything is warm; of a run that ends before, the last. On the
-//! CPU the heap is looked at after each: the tensors, and what the program itself has put there since the run began. On a card the watched walk waits for each operation, which takes its launches out of hiding:
-//! that walk is slower than the others, and the times of its operations are theirs alone.
+//! The operations are those of the third walk of a kind in a session, when everything is warm; of a run that ends before, the last.
+//! On the CPU the heap is looked at after each: the tensors, and what the program itself has put there since the run began. On a card
+//! the watched walk waits for each operation, which takes its launches out of hiding: that walk is slower than the others, and the
+//! times of its operations are theirs alone. Its memory is not on the heap, and is not recorded.
 //!
 //! Invariant: nothing that is computed depends on what is recorded here.
 
