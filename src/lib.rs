@@ -19,6 +19,7 @@
 //! | [`budget`] | [`budget::estimate`](budget::estimate()) | graphs × [`device`] | [`budget::Estimate`] |
 //! | [`check`] | [`check::judge`] | recipe × estimate | [`check::Feasible`], or diagnostics at the recipe's words |
 //! | [`plan`] | [`plan::lower`] | feasible recipe | [`plan::Plan`]: saved, hashed, shown |
+//! | | [`plan::view`] | costed recipe | a picture of memory, the peak explained, trace events |
 //! | [`editor`] | [`editor::complete`], [`editor::hover`], [`editor::definition`] | text and cursor | what an editor shows there |
 //! | `data` | `data::prepare` | raw text | tokenizer, token shards, batches |
 //! | `exec` | `exec::run::run` | plan | a training on burn |

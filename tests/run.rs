@@ -72,6 +72,7 @@ fn the_run_directory_holds_everything() {
         "recipe.ron",
         "plan.ron",
         "metrics.jsonl",
+        "trace.json",
         "tokenizer.json",
         "weights.safetensors",
         "optimizer.safetensors",
@@ -187,4 +188,35 @@ fn text_in_the_wrong_encoding_is_counted_aloud() {
     let output = place.run(&["run"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.contains("2 bytes that are not UTF-8 were replaced"), "{said}");
+}
+
+/// The events of a trace that take time, by process: name, begin and end in nanoseconds.
+fn spans(trace: &serde_json::Value, process: &str) -> Vec<(String, u64, u64)> {
+    let all = trace["traceEvents"].as_array().unwrap();
+    let named = |e: &&serde_json::Value| e["name"] == "process_name" && e["args"]["name"] == process;
+    let pid = &all.iter().find(named).unwrap()["pid"];
+    let nanos = |value: &serde_json::Value| (value.as_f64().unwrap() * 1e3).round() as u64;
+    let spans = all.iter().filter(|e| e["ph"] == "X" && e["pid"] == *pid);
+    spans.map(|e| (e["name"].as_str().unwrap().to_owned(), nanos(&e["ts"]), nanos(&e["ts"]) + nanos(&e["dur"]))).collect()
+}
+
+#[test]
+fn the_trace_of_a_run_has_the_names_of_its_plan() {
+    let place = Place::with(&small("steps: 12", "evaluation: Evaluation(every: 50%, sequences: 16),"));
+    let planned: serde_json::Value = serde_json::from_str(&place.succeed(&["plan", "--format", "chrome-trace"])).unwrap();
+    place.succeed(&["run"]);
+    let run = place.runs().remove(0);
+    let observed = json(&run.join("trace.json"));
+    for walk in ["first micro-step", "further micro-step", "update", "evaluation"] {
+        let (plan, seen) = (spans(&planned, &format!("planned: {walk}")), spans(&observed, &format!("observed: {walk}")));
+        let names = |spans: &[(String, u64, u64)]| spans.iter().map(|s| s.0.clone()).collect::<Vec<_>>();
+        assert!(!seen.is_empty() && names(&plan) == names(&seen), "{walk}");
+        assert!(seen.iter().all(|(_, start, end)| start <= end && *end <= seen[0].2), "{walk}");
+    }
+    let all = spans(&observed, "observed: run");
+    let count = |name: &str| all.iter().filter(|span| span.0 == name).count() as u64;
+    let steps = all.iter().filter(|span| span.0.starts_with("step ")).count();
+    assert_eq!((steps, count("update"), count("evaluation"), count("checkpoint") > 0), (12, 12, 3, true));
+    let recorded: u64 = events(&run, "step").iter().map(|step| step["accumulation"].as_u64().unwrap()).sum();
+    assert_eq!(count("first micro-step") + count("further micro-step"), recorded);
 }

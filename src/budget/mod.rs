@@ -258,7 +258,7 @@ fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {
 }
 
 /// Memory while the state is saved: the host writes one tensor after another, each by way of two copies.
-fn saving(graphs: &StepGraphs, device: &Device) -> Peak {
+pub fn saving(graphs: &StepGraphs, device: &Device) -> Peak {
     let mut bill = ambient(graphs, device, Walk::Evaluate);
     let e = &graphs.extents;
     bill.add(Part::Weights, Bytes(graphs.counts().total) * 4 + Bytes(e.sequence * e.width * 4));

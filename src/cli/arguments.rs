@@ -86,19 +86,27 @@ pub struct Plan {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// How to print the plan
-    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    #[arg(long, value_enum, default_value_t = PlanFormat::Tree)]
     pub format: PlanFormat,
+    /// Explains the peak instead: at which moment it is and who holds what, as `tree` or `json`
+    #[arg(long)]
+    pub explain_peak: bool,
 }
 
 /// How a plan is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PlanFormat {
     /// A tree with costs.
-    Text,
+    #[value(alias = "text")]
+    Tree,
     /// Everything, for programs.
     Json,
-    /// A graph for Graphviz.
+    /// The stages as a graph for Graphviz.
     Dot,
+    /// A picture of memory over time.
+    Svg,
+    /// Trace events for Perfetto and `chrome://tracing`.
+    ChromeTrace,
 }
 
 /// `run`

@@ -1,5 +1,6 @@
 //! What a person sees while a run goes on.
 
+use std::cell::Cell;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Host, say, world};
 use crate::exec::job::{Observed, Status, Watch};
+use crate::plan::view::trace::Heap;
 use crate::units::{Bytes, Seconds, Tokens};
 
 /// A second Ctrl-C counts when it comes this long after the first.
@@ -26,6 +28,8 @@ pub struct Screen {
     host: Host,
     /// Heap when the observation of memory began: the program and the text, which the plan's tensors stand on.
     heap_before: usize,
+    /// Highest heap of the observation up to the last look at it.
+    heap_highest: Cell<usize>,
 }
 
 impl Screen {
@@ -43,7 +47,7 @@ impl Screen {
             }
         });
         let bar = std::io::stderr().is_terminal().then(bar);
-        Self { bar, last_line: None, interrupted, host, heap_before: 0 }
+        Self { bar, last_line: None, interrupted, host, heap_before: 0, heap_highest: Cell::new(0) }
     }
 
     /// Clears the progress bar.
@@ -129,13 +133,22 @@ impl Watch for Screen {
 
     fn reset_memory(&mut self) {
         self.heap_before = (self.host.heap)();
+        self.heap_highest.set(0);
         (self.host.reset_heap_peak)();
         world::reset_resident_peak();
     }
 
     fn memory(&self) -> Observed {
-        let heap = (self.host.heap_peak)().saturating_sub(self.heap_before);
+        let heap = (self.host.heap_peak)().max(self.heap_highest.get()).saturating_sub(self.heap_before);
         Observed { heap: Some(Bytes(heap as u64)), resident: world::resident_peak() }
+    }
+
+    fn heap(&self) -> Option<Heap> {
+        let peak = (self.host.heap_peak)();
+        self.heap_highest.set(self.heap_highest.get().max(peak));
+        (self.host.reset_heap_peak)();
+        let above = |heap: usize| Bytes(heap.saturating_sub(self.heap_before) as u64);
+        Some(Heap { during: above(peak), after: above((self.host.heap)()) })
     }
 
     fn now(&self) -> String {

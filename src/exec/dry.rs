@@ -56,11 +56,11 @@ pub fn dry_run(
         }
         let feed = Feed::of(batcher.train_batch(k), 1);
         let began = Instant::now();
-        loss = trainer.micro_step(&feed, k == 0)?;
+        loss = trainer.micro_step(&feed, k == 0, &mut |_| {})?;
         seconds = began.elapsed().as_secs_f64();
     }
     let began = Instant::now();
-    trainer.update(Scalars { rate: plan.recipe.lr.peak(), step: 1 })?;
+    trainer.update(Scalars { rate: plan.recipe.lr.peak(), step: 1 }, &mut |_| {})?;
     let update = began.elapsed().as_secs_f64();
     let Observed { heap, resident } = watch.memory();
     let e = &plan.estimate;

@@ -1,7 +1,7 @@
 //! Loss on held-back text with fixed masks.
 
 use super::error::Error;
-use super::trainer::{Feed, Trainer};
+use super::trainer::Feed;
 use crate::data::{MaskSpec, Shards, evaluation_batch, evaluation_batches, unigram_cross_entropy};
 
 /// Losses of an evaluation, nats; none where no position counts, as before the first evaluation.
@@ -47,11 +47,15 @@ impl<'a> Evaluator<'a> {
         Self { shards, spec, sequences }
     }
 
-    /// The model's losses; none where `interrupted` says so before the end.
+    /// The losses of the model that `evaluate` gives the losses of rows of; none where `interrupted` says so before the end.
     ///
     /// # Errors
-    /// As [`Trainer::evaluate`].
-    pub fn scores(&self, trainer: &mut Trainer, interrupted: &dyn Fn() -> bool) -> Result<Option<Scores>, Error> {
+    /// What `evaluate` fails with.
+    pub fn scores(
+        &self,
+        mut evaluate: impl FnMut(&Feed) -> Result<Vec<f32>, Error>,
+        interrupted: impl Fn() -> bool,
+    ) -> Result<Option<Scores>, Error> {
         let (mut masked, mut all) = (Mean::default(), Mean::default());
         for i in 0..evaluation_batches(self.shards, &self.spec, self.sequences) {
             if interrupted() {
@@ -59,7 +63,7 @@ impl<'a> Evaluator<'a> {
             }
             let batch = evaluation_batch(self.shards, &self.spec, self.sequences, i);
             let feed = Feed { tokens: batch.tokens, rows: batch.rows, labels: batch.labels, weights: batch.weights };
-            let losses = trainer.evaluate(&feed)?;
+            let losses = evaluate(&feed)?;
             all.add(&feed.weights, &losses);
             masked.add(&batch.mask_only, &losses);
         }

@@ -8,6 +8,7 @@ use super::walk::Form;
 use crate::data::{MaskSpec, Shards, SyntheticFacts};
 use crate::ledger::{Position, Recorded, RunDirectory};
 use crate::plan::Plan;
+use crate::plan::view::trace::Heap;
 use crate::units::Bytes;
 
 /// Where the steps get their progress from.
@@ -79,6 +80,8 @@ pub trait Watch {
     fn reset_memory(&mut self);
     /// Memory since then.
     fn memory(&self) -> Observed;
+    /// The heap's peak since the last call, and the heap now, both above what was there when the observation began.
+    fn heap(&self) -> Option<Heap>;
     /// The wall clock, UTC.
     fn now(&self) -> String;
 }

@@ -31,6 +31,10 @@ pub fn run(job: &Job<'_>, watch: &mut dyn Watch) -> Result<Outcome, Box<Failure>
     let result = Session::begin(job, watch).and_then(|mut session| {
         let result = session.train();
         (step, elapsed) = session.stands();
+        if result.is_err() {
+            // The failure itself is what counts.
+            let _ = session.write_trace();
+        }
         result
     });
     result.map_err(|error| {

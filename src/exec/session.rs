@@ -8,12 +8,14 @@ use super::error::Error;
 use super::evaluate::{Evaluator, Scores};
 use super::job::{Job, Pace, Start, Status, Watch, mask_spec};
 use super::op::Scalars;
+use super::recorder::Recorder;
 use super::state::State;
 use super::trainer::{Feed, Trainer, probe_memory};
 use crate::data::{Batcher, Shards};
 use crate::device::DeviceKind;
 use crate::ledger::{Compared, Event, Journal, Outcome, Position, Reason, files, write_durably};
 use crate::plan::Plan;
+use crate::plan::view::trace::Thread;
 use crate::recipe::decode::Interval;
 use crate::recipe::spending::{Prices, Spent};
 use crate::step::{StepGraphs, Walk};
@@ -27,6 +29,7 @@ pub struct Session<'a> {
     batcher: Batcher<'a>,
     evaluator: Evaluator<'a>,
     journal: Journal,
+    recorder: Recorder,
     position: Position,
     rates: Rates,
     clock: Clock,
@@ -117,6 +120,10 @@ impl<'a> Session<'a> {
             evaluation: position.evaluation_time,
             saving: position.saving_time,
         };
+        let mut recorder = Recorder::new(job.form, &job.device);
+        if let Start::Checkpoint(_) = job.start {
+            recorder.resume(&job.directory.file(files::TRACE), position.elapsed);
+        }
         Ok(Self {
             job,
             watch,
@@ -124,6 +131,7 @@ impl<'a> Session<'a> {
             batcher: Batcher::new(job.shards, &spec),
             evaluator: Evaluator::new(job.shards, spec, plan.recipe.evaluation.sequences),
             journal,
+            recorder,
             position,
             rates,
             clock: Clock { before: position.elapsed, started: None },
@@ -240,9 +248,9 @@ impl<'a> Session<'a> {
     }
 
     fn step(&mut self, next: Next) -> Result<Flow, Error> {
-        let began = Instant::now();
+        let (began, start) = (Instant::now(), self.clock.elapsed());
         let number = self.position.step + 1;
-        let mut loss = 0.0;
+        let (mut loss, mut micro_steps) = (0.0, Vec::new());
         for k in 0..next.accumulation {
             let stop =
                 if self.watch.interrupted() { Some(Flow::Interrupted) } else { self.out_of_time().then_some(Flow::OutOfTime) };
@@ -252,13 +260,18 @@ impl<'a> Session<'a> {
             }
             let micro = Instant::now();
             let feed = Feed::of(self.batcher.train_batch(self.position.micro_steps + k), next.accumulation);
-            loss += self.trainer.micro_step(&feed, k == 0)?;
+            let walk = if k == 0 { Walk::First } else { Walk::Further };
+            let Self { trainer, recorder, watch, .. } = self;
+            loss += recorder.watched(walk, &**watch, |after| trainer.micro_step(&feed, k == 0, after))?;
             self.rates.micro_step.saw(micro.elapsed().as_secs_f64());
+            micro_steps.push(self.clock.elapsed());
             self.show("training", next, k + 1);
         }
         finite("the loss", number, loss)?;
         let update = Instant::now();
-        let norm = self.trainer.update(Scalars { rate: next.rate, step: number })?;
+        let scalars = Scalars { rate: next.rate, step: number };
+        let Self { trainer, recorder, watch, .. } = self;
+        let norm = recorder.watched(Walk::Update, &**watch, |after| trainer.update(scalars, after))?;
         finite("the gradient's norm", number, norm)?;
         self.rates.update.saw(update.elapsed().as_secs_f64());
         self.position.micro_step_time = self.rates.micro_step.seconds();
@@ -268,6 +281,7 @@ impl<'a> Session<'a> {
         self.position.micro_steps += next.accumulation;
         self.position.progress = next.progress;
         self.position.elapsed = self.clock.elapsed();
+        self.recorder.step(number, start, &micro_steps, self.position.elapsed);
         self.last = Some(Done { loss, next });
         let (tokens, elapsed) = (self.tokens(), self.position.elapsed);
         let Next { progress, accumulation, rate } = next;
@@ -332,10 +346,11 @@ impl<'a> Session<'a> {
         if let Some(Done { next, .. }) = self.last {
             self.show("evaluating", next, next.accumulation);
         }
-        let watch = &self.watch;
-        let Some(scores) = self.evaluator.scores(&mut self.trainer, &|| watch.interrupted())? else {
-            return Ok(Flow::Interrupted);
-        };
+        let Self { trainer, recorder, watch, evaluator, .. } = self;
+        let watch = &**watch;
+        let evaluate = |feed: &Feed| recorder.watched(Walk::Evaluate, watch, |after| trainer.evaluate(feed, after));
+        let Some(scores) = evaluator.scores(evaluate, || watch.interrupted())? else { return Ok(Flow::Interrupted) };
+        self.took(Thread::Evaluations, began);
         let step = self.position.step;
         for loss in [scores.mask_loss, scores.loss].into_iter().flatten() {
             finite("the validation loss after the update", step, loss)?;
@@ -370,12 +385,32 @@ impl<'a> Session<'a> {
             trainer.state.save_weights(parameters, &path.join(files::WEIGHTS))?;
             trainer.state.save_moments(parameters, &path.join(files::OPTIMIZER))
         })?;
+        self.took(Thread::Checkpoints, began);
+        self.write_trace()?;
         let seconds = began.elapsed().as_secs_f64();
         self.rates.saving = self.rates.saving.max(seconds);
         self.position.saving_time = self.rates.saving;
         let (step, elapsed) = (self.position.step, self.clock.elapsed());
         self.record(&Event::Checkpoint { step, seconds, elapsed })?;
         Ok(path)
+    }
+
+    /// Notes for the trace that an evaluation or a checkpoint has taken the time since `began`.
+    fn took(&mut self, thread: Thread, began: Instant) {
+        let (seconds, end) = (began.elapsed().as_secs_f64(), self.clock.elapsed());
+        match self.clock.started {
+            Some(_) => self.recorder.occasion(thread, end - seconds, end),
+            None => self.recorder.before_the_clock(seconds),
+        }
+    }
+
+    /// Writes the trace of what was done so far.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn write_trace(&self) -> Result<(), Error> {
+        let path = self.job.directory.file(files::TRACE);
+        self.recorder.write(self.trainer.graphs(), &path).map_err(disk(&path))
     }
 
     fn interrupted(&mut self) -> Result<Outcome, Error> {
@@ -398,6 +433,7 @@ impl<'a> Session<'a> {
 
     fn end(&mut self, reason: Reason, word: &str) -> Result<Outcome, Error> {
         let elapsed = self.clock.elapsed();
+        self.write_trace()?;
         let outcome = self.outcome(reason, elapsed);
         let at = self.watch.now();
         self.record(&Event::End { at, reason: word.to_owned(), message: None, elapsed })?;

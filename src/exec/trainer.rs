@@ -63,16 +63,17 @@ impl Trainer {
         &self.graphs
     }
 
-    /// Forward and backward; the gradients are added to those of the micro-steps before it in this step. Gives the loss.
+    /// Forward and backward; the gradients are added to those of the micro-steps before it in this step. Gives the loss. `after` is
+    /// called when an operation is done.
     ///
     /// # Errors
     /// Memory that cannot be had, or a failure of the backend.
-    pub fn micro_step(&mut self, feed: &Feed, first: bool) -> Result<f64, Error> {
+    pub fn micro_step(&mut self, feed: &Feed, first: bool, after: &mut dyn FnMut(usize)) -> Result<f64, Error> {
         let walk = if first { Walk::First } else { Walk::Further };
         if first {
             self.forget_gradients();
         }
-        let results = self.walk(walk, feed, NO_UPDATE)?;
+        let results = self.walk(walk, feed, NO_UPDATE, after)?;
         Ok(f64::from(results.first().and_then(|x| x.first()).copied().unwrap_or(f32::NAN)))
     }
 
@@ -85,8 +86,8 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::micro_step`].
-    pub fn update(&mut self, scalars: Scalars) -> Result<f64, Error> {
-        let results = self.walk(Walk::Update, &Feed::default(), scalars)?;
+    pub fn update(&mut self, scalars: Scalars, after: &mut dyn FnMut(usize)) -> Result<f64, Error> {
+        let results = self.walk(Walk::Update, &Feed::default(), scalars, after)?;
         Ok(f64::from(results.first().and_then(|x| x.first()).copied().unwrap_or(f32::NAN)))
     }
 
@@ -94,17 +95,17 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::micro_step`].
-    pub fn evaluate(&mut self, feed: &Feed) -> Result<Vec<f32>, Error> {
-        let mut results = self.walk(Walk::Evaluate, feed, NO_UPDATE)?;
+    pub fn evaluate(&mut self, feed: &Feed, after: &mut dyn FnMut(usize)) -> Result<Vec<f32>, Error> {
+        let mut results = self.walk(Walk::Evaluate, feed, NO_UPDATE, after)?;
         Ok(if results.len() > 1 { results.swap_remove(1) } else { Vec::new() })
     }
 
     /// Walks a graph and puts what it keeps back into the state; gives the other results, read back to the host.
-    fn walk(&mut self, walk: Walk, feed: &Feed, scalars: Scalars) -> Result<Vec<Vec<f32>>, Error> {
+    fn walk(&mut self, walk: Walk, feed: &Feed, scalars: Scalars, after: &mut dyn FnMut(usize)) -> Result<Vec<Vec<f32>>, Error> {
         let Self { walkers, state, device, .. } = self;
         let walker = &walkers[&walk];
         let results = guarded(walk, || {
-            let made = walker.walk(scalars, |role, _| source(state, feed, device, role))?;
+            let made = walker.walk_watched(scalars, |role, _| source(state, feed, device, role), after)?;
             let mut read = Vec::new();
             for (_, role, value) in made {
                 match role {

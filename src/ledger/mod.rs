@@ -29,6 +29,8 @@ pub mod files {
     pub const PLAN: &str = "plan.ron";
     /// One JSON object a line for each event.
     pub const METRICS: &str = "metrics.jsonl";
+    /// What was done when, as trace events.
+    pub const TRACE: &str = "trace.json";
     /// The tokenizer.
     pub const TOKENIZER: &str = "tokenizer.json";
     /// The weights.

@@ -4,11 +4,13 @@
 //! this program builds; nothing else can make one.
 
 mod show;
+pub mod view;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use show::title;
 pub use show::{dot, json, tree};
 
 use crate::budget::{Estimate, Stage as Stretch};

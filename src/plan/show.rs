@@ -98,7 +98,8 @@ fn is_empty(stage: &Stage) -> bool {
     matches!(stage.work, Work::Evaluation { times: 0, .. } | Work::Checkpoint { times: 0, .. })
 }
 
-fn title(work: &Work) -> String {
+/// A stage for people.
+pub(super) fn title(work: &Work) -> String {
     let times = |n: u64| if n == 1 { String::new() } else { format!(" × {n}") };
     match work {
         Work::Corpus { sources } => format!("corpus: {}", sources.join(", ")),

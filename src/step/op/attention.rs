@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature};
+use super::{Backend, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -48,6 +48,10 @@ impl Rule for Attention {
         Some(Kind::Attention)
     }
 
+    fn words(&self) -> Words {
+        Words { inputs: &["queries", "keys", "values"], outputs: &["outputs of attention", "probabilities of attention"] }
+    }
+
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
         vec![inputs[0], self.probabilities(&inputs[0])]
     }
@@ -83,6 +87,13 @@ pub struct AttentionGradient(pub Attention);
 impl Rule for AttentionGradient {
     fn name(&self) -> &'static str {
         "attention gradient"
+    }
+
+    fn words(&self) -> Words {
+        Words {
+            inputs: &["gradient of attention outputs", "", "", "", ""],
+            outputs: &["gradient of queries", "gradient of keys", "gradient of values"],
+        }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {

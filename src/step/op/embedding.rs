@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature};
+use super::{Backend, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::{Shape, TensorType};
@@ -15,6 +15,10 @@ pub struct Embedding;
 impl Rule for Embedding {
     fn name(&self) -> &'static str {
         "embedding"
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &["word embedding", "token ids"], outputs: &["word vectors"] }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
@@ -49,6 +53,10 @@ pub struct EmbeddingGradient;
 impl Rule for EmbeddingGradient {
     fn name(&self) -> &'static str {
         "embedding gradient"
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &["", "gradient of word vectors", ""], outputs: &[] }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature};
+use super::{Backend, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -20,6 +20,10 @@ impl Rule for GeluGlu {
 
     fn recomputed_as(&self) -> Option<Kind> {
         Some(Kind::Gate)
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &["feed-forward values", "feed-forward gates"], outputs: &["gated feed-forward values"] }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
@@ -48,6 +52,13 @@ pub struct GeluGluGradient;
 impl Rule for GeluGluGradient {
     fn name(&self) -> &'static str {
         "GELU-GLU gradient"
+    }
+
+    fn words(&self) -> Words {
+        Words {
+            inputs: &["gradient of gated feed-forward values", "", ""],
+            outputs: &["gradient of feed-forward values", "gradient of feed-forward gates"],
+        }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {

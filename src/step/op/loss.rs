@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature};
+use super::{Backend, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
@@ -18,6 +18,10 @@ pub struct CrossEntropy;
 impl Rule for CrossEntropy {
     fn name(&self) -> &'static str {
         "cross entropy"
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &["logits", "labels", ""], outputs: &["loss", "log-sum-exp of logits", "losses of rows"] }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
@@ -47,6 +51,10 @@ pub struct CrossEntropyGradient;
 impl Rule for CrossEntropyGradient {
     fn name(&self) -> &'static str {
         "cross entropy gradient"
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &[], outputs: &["gradient of logits"] }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {

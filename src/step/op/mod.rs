@@ -61,10 +61,24 @@ impl Signature<'_> {
     }
 }
 
+/// What an operation's operands are called, for people; shorter lists and empty words where the operation does not know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Words {
+    /// Of the inputs.
+    pub inputs: &'static [&'static str],
+    /// Of the outputs.
+    pub outputs: &'static [&'static str],
+}
+
 /// What every operation says of itself.
 pub trait Rule {
     /// Name for people and for saved plans.
     fn name(&self) -> &'static str;
+
+    /// What its operands are called.
+    fn words(&self) -> Words {
+        Words::default()
+    }
 
     /// Types of the outputs.
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType>;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature};
+use super::{Backend, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -23,6 +23,10 @@ impl Rule for LayerNorm {
 
     fn recomputed_as(&self) -> Option<Kind> {
         Some(Kind::Norm)
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &[], outputs: &["outputs of layer norm", "means of layer norm", "scales of layer norm"] }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
@@ -61,6 +65,13 @@ pub struct LayerNormGradient;
 impl Rule for LayerNormGradient {
     fn name(&self) -> &'static str {
         "layer norm gradient"
+    }
+
+    fn words(&self) -> Words {
+        Words {
+            inputs: &["gradient of layer norm outputs", "", "", "", ""],
+            outputs: &["gradient of the residual stream", "", ""],
+        }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature};
+use super::{Backend, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
@@ -15,6 +15,10 @@ pub struct AddPosition;
 impl Rule for AddPosition {
     fn name(&self) -> &'static str {
         "add position"
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &["word vectors", "", ""], outputs: &["word vectors with positions"] }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
@@ -48,6 +52,10 @@ pub struct PositionGradient;
 impl Rule for PositionGradient {
     fn name(&self) -> &'static str {
         "position gradient"
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &["gradient of word vectors", ""], outputs: &[] }
     }
 
     fn outputs(&self, _inputs: &[TensorType]) -> Vec<TensorType> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature};
+use super::{Backend, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -20,6 +20,10 @@ impl Rule for Add {
 
     fn recomputed_as(&self) -> Option<Kind> {
         Some(Kind::Residual)
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &["branch of the residual stream", ""], outputs: &["residual stream"] }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature};
+use super::{Backend, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
@@ -15,6 +15,10 @@ pub struct SelectRows;
 impl Rule for SelectRows {
     fn name(&self) -> &'static str {
         "select rows"
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &[], outputs: &["rows to predict"] }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
@@ -47,6 +51,10 @@ pub struct ScatterRows {
 impl Rule for ScatterRows {
     fn name(&self) -> &'static str {
         "scatter rows"
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &["gradient of rows to predict", ""], outputs: &["gradient of layer norm outputs"] }
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {

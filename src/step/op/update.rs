@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature};
+use super::{Backend, Rule, Signature, Words};
 use crate::step::tensor::TensorType;
 use crate::units::Bytes;
 
@@ -16,6 +16,10 @@ pub const SUM_CHUNK: u64 = 65_536;
 impl Rule for SumSquares {
     fn name(&self) -> &'static str {
         "sum of squares"
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &[], outputs: &["sums of squares"] }
     }
 
     fn outputs(&self, _inputs: &[TensorType]) -> Vec<TensorType> {
@@ -41,6 +45,10 @@ pub struct ClipFactor {
 impl Rule for ClipFactor {
     fn name(&self) -> &'static str {
         "clip factor"
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &[], outputs: &["norm and clip factor"] }
     }
 
     fn outputs(&self, _inputs: &[TensorType]) -> Vec<TensorType> {
