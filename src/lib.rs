@@ -19,6 +19,7 @@
 //! | [`budget`] | [`budget::estimate`](budget::estimate()) | graphs × [`device`] | [`budget::Estimate`] |
 //! | [`check`] | [`check::judge`] | recipe × estimate | [`check::Feasible`], or diagnostics at the recipe's words |
 //! | [`plan`] | [`plan::lower`] | feasible recipe | [`plan::Plan`]: saved, hashed, shown |
+//! | [`verify`] | [`verify::verify`](verify::verify()) | a saved plan's text | [`verify::Report`]: every law that it breaks, by none of the code above |
 //! | [`editor`] | [`editor::complete`], [`editor::hover`], [`editor::definition`] | text and cursor | what an editor shows there |
 //! | `data` | `data::prepare` | raw text | tokenizer, token shards, batches |
 //! | `exec` | `exec::run::run` | plan | a training on burn |
@@ -104,3 +105,4 @@ pub mod source;
 pub mod step;
 pub mod syntax;
 pub mod units;
+pub mod verify;

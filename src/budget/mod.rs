@@ -201,7 +201,7 @@ fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {
 
 fn walks(graphs: &StepGraphs, device: &Device) -> (Vec<WalkCost>, Peak) {
     let mut costs = Vec::new();
-    let mut highest = saving(graphs, device);
+    let mut highest = peak_of(saving(graphs, device), None, 0, "saving a checkpoint".to_owned());
     for walk in Walk::ALL {
         let (cost, peak) = walk_cost(graphs.walk(walk), walk, device, ambient(graphs, device, walk));
         if peak.bytes >= highest.bytes {
@@ -213,7 +213,7 @@ fn walks(graphs: &StepGraphs, device: &Device) -> (Vec<WalkCost>, Peak) {
 }
 
 /// Memory while the state is saved: the host writes one tensor after another, each by way of two copies.
-fn saving(graphs: &StepGraphs, device: &Device) -> Peak {
+pub fn saving(graphs: &StepGraphs, device: &Device) -> Bill {
     let mut bill = ambient(graphs, device, Walk::Evaluate);
     let e = &graphs.extents;
     let sizes: Vec<Bytes> = graphs.parameters.iter().map(|(_, p)| Bytes(p.elements().saturating_mul(4))).collect();
@@ -221,7 +221,7 @@ fn saving(graphs: &StepGraphs, device: &Device) -> Peak {
     if let Backend::Host { .. } = backend(device) {
         bill.add(Part::Workspace, sizes.into_iter().max().unwrap_or_default() * 2);
     }
-    peak_of(bill, None, 0, "saving a checkpoint".to_owned())
+    bill
 }
 
 fn peak_of(bill: Bill, walk: Option<Walk>, index: usize, operation: String) -> Peak {
