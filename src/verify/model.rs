@@ -36,6 +36,8 @@ fn extents(content: &Content, book: &mut Book) {
     };
     book.equal(Law::Extents, At::field("extents"), stated, derived);
     book.equal(Law::Extents, At::field("micro_tokens"), content.micro_tokens, rows);
+    let halves = stated.half.checked_mul(2);
+    book.equal(Law::Extents, At::field("extents.half"), halves, Some(intermediate));
     let divides = stated.heads > 0 && stated.width.is_multiple_of(stated.heads);
     book.hold(Law::Extents, At::field("extents.heads"), divides, stated.heads, "a divisor of the width");
 }
