@@ -1,6 +1,7 @@
 //! `cramplan verify`: certificates as they are written hold, and those that were tampered with and sealed again do not.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
+#![allow(clippy::unit_arg, clippy::unnecessary_wraps, reason = "a tampering is one line: a change, and whether it applies")]
 
 mod common;
 #[path = "verify/leaves.rs"]

@@ -17,7 +17,7 @@ pub struct Leaf {
 pub fn samples(content: &Content) -> Vec<Leaf> {
     let mut all: BTreeMap<String, Vec<Leaf>> = BTreeMap::new();
     collect(&serde_json::to_value(content).unwrap(), "", "", &mut |leaf: Leaf| {
-        all.entry(leaf.name.clone()).or_default().push(leaf)
+        all.entry(leaf.name.clone()).or_default().push(leaf);
     });
     let few = |leaves: Vec<Leaf>| {
         let last = leaves.len() - 1;
