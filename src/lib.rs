@@ -20,6 +20,7 @@
 //! | [`check`] | [`check::judge`] | recipe × estimate | [`check::Feasible`], or diagnostics at the recipe's words |
 //! | [`plan`] | [`plan::lower`] | feasible recipe | [`plan::Plan`]: saved, hashed, shown |
 //! | | [`plan::view`] | costed recipe | a picture of memory, the peak explained, trace events |
+//! | [`verify`] | [`verify::verify`](verify::verify()) | a saved plan's text | [`verify::Report`]: every law that it breaks, by none of the code above |
 //! | [`editor`] | [`editor::complete`], [`editor::hover`], [`editor::definition`] | text and cursor | what an editor shows there |
 //! | `data` | `data::prepare` | raw text | tokenizer, token shards, batches |
 //! | `exec` | `exec::run::run` | plan | a training on burn |
@@ -105,3 +106,4 @@ pub mod source;
 pub mod step;
 pub mod syntax;
 pub mod units;
+pub mod verify;

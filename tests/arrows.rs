@@ -18,7 +18,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("step", &["recipe", "units"]),
     ("budget", &["step", "device", "recipe", "units"]),
     ("check", &["budget", "step", "device", "recipe", "diag", "units"]),
-    ("plan", &["check", "budget", "step", "device", "recipe", "units"]),
+    // The second opinion: of the planner's stages it knows the catalog's data alone.
+    ("verify", &["device", "units"]),
+    ("plan", &["verify", "check", "budget", "step", "device", "recipe", "units"]),
     ("pipeline", &["check", "device", "recipe", "syntax", "diag", "source"]),
     ("editor", &["pipeline", "step", "recipe", "syntax", "diag", "source", "units"]),
     ("data", &["rng", "units"]),
@@ -27,15 +29,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "editor", "pipeline", "plan", "check", "budget", "step", "device", "recipe", "syntax", "diag", "source", "data",
-            "ledger", "exec", "units",
+            "editor", "pipeline", "plan", "verify", "check", "budget", "step", "device", "recipe", "syntax", "diag", "source",
+            "data", "ledger", "exec", "units",
         ],
     ),
 ];
 
 /// Stages that know neither files, nor the clock, nor the environment, nor the screen.
-const PURE: &[&str] =
-    &["units", "source", "rng", "diag", "syntax", "recipe", "device", "step", "budget", "check", "plan", "pipeline", "editor"];
+const PURE: &[&str] = &[
+    "units", "source", "rng", "diag", "syntax", "recipe", "device", "step", "budget", "check", "plan", "pipeline", "editor",
+    "verify",
+];
 
 /// What only some stages may name.
 const RESERVED: &[(&str, &[&str])] = &[

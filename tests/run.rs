@@ -107,6 +107,54 @@ fn a_saved_plan_runs_as_its_recipe_does() {
 }
 
 #[test]
+fn a_saved_plan_is_refused_field_by_field_when_the_world_has_changed() {
+    let recipe = small("steps: 3", "").replace("Synthetic(4000)", "Text(\"a.txt\")").replace("vocab: 512", "vocab: 64");
+    let place = Place::with(&recipe);
+    let text = "the quick brown fox jumps over the lazy dog while seven wizards box with five jugs of liquor\n\n".repeat(300);
+    std::fs::write(place.path().join("a.txt"), &text).unwrap();
+    place.succeed(&["run", "--dry"]);
+    place.succeed(&["plan", "--out", "plan.ron"]);
+    place.succeed(&["run", "plan.ron", "--dry"]);
+
+    // Comments and layout are no drift; a field is, and so is the text.
+    std::fs::write(place.path().join("recipe.ron"), format!("// a comment\n{recipe}")).unwrap();
+    place.succeed(&["run", "plan.ron", "--dry"]);
+    std::fs::write(place.path().join("recipe.ron"), recipe.replace("depth: 2", "depth: 1").replace("3e-3", "4e-3")).unwrap();
+    std::fs::write(place.path().join("a.txt"), format!("{text}one more\n")).unwrap();
+    let (code, said) = refused(&place, &["run", "plan.ron", "--dry"]);
+    assert_eq!(code, 2, "{said}");
+    for line in
+        ["model.depth: planned 2, now 1", "lr.peak: planned 0.003, now 0.004", "data: planned ", "cramplan plan recipe.ron"]
+    {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_plan_for_another_device_or_of_another_program_is_refused() {
+    let place = Place::with(&small("steps: 3", ""));
+    place.succeed(&["plan", "--for", "rtx-a6000", "--out", "card.ron"]);
+    let (code, said) = refused(&place, &["run", "card.ron", "--device", "cpu"]);
+    assert!(code == 2 && said.contains("device: planned rtx-a6000, now cpu"), "{said}");
+    assert!(said.contains("`cramplan plan recipe.ron --for cpu --out card.ron`"), "{said}");
+
+    place.succeed(&["plan", "--out", "plan.ron"]);
+    let text = std::fs::read_to_string(place.path().join("plan.ron")).unwrap();
+    let tamper = |change: fn(&mut cramplan::verify::format::Content)| {
+        let mut certificate: cramplan::verify::format::Certificate = cramplan::verify::format::Certificate::read(&text).unwrap();
+        change(&mut certificate.content);
+        let sealed = cramplan::verify::format::Certificate::seal(certificate.content, certificate.origin);
+        std::fs::write(place.path().join("other.ron"), sealed.write()).unwrap();
+        refused(&place, &["run", "other.ron"])
+    };
+    let (code, said) = tamper(|c| c.program = "cramplan 0.0.1".into());
+    assert!(code == 2 && said.contains("program: planned cramplan 0.0.1, now cramplan"), "{said}");
+    let (code, said) = tamper(|c| c.processor = Some("another".into()));
+    assert!(code == 2 && said.contains("processor: planned another, now "), "{said}");
+    assert!(place.runs().is_empty());
+}
+
+#[test]
 fn a_dry_run_leaves_no_run_behind() {
     let place = Place::with(&small("steps: 3", ""));
     let said = place.succeed(&["run", "--dry"]);

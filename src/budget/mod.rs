@@ -190,7 +190,7 @@ impl Costs {
         let (walks, mut peaks): (Vec<WalkCost>, Vec<Peak>) =
             Walk::ALL.into_iter().zip(&all).map(|(walk, segments)| walk_cost(graphs, walk, segments)).unzip();
         let happens = |peak: &&Peak| accumulates || peak.walk != Some(Walk::Further);
-        let saving = saving(graphs, device);
+        let saving = peak_of(saving(graphs, device), None, 0, "saving a checkpoint".to_owned());
         let peak = peaks.iter().filter(happens).fold(&saving, |a, b| if b.bytes >= a.bytes { b } else { a }).clone();
         peaks.push(saving);
         let [first, further, ..] = all;
@@ -258,7 +258,7 @@ fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {
 }
 
 /// Memory while the state is saved: the host writes one tensor after another, each by way of two copies.
-pub fn saving(graphs: &StepGraphs, device: &Device) -> Peak {
+pub fn saving(graphs: &StepGraphs, device: &Device) -> Bill {
     let mut bill = ambient(graphs, device, Walk::Evaluate);
     let e = &graphs.extents;
     bill.add(Part::Weights, Bytes(graphs.counts().total) * 4 + Bytes(e.sequence * e.width * 4));
@@ -266,7 +266,7 @@ pub fn saving(graphs: &StepGraphs, device: &Device) -> Peak {
         let largest = graphs.parameters.iter().map(|(_, p)| Bytes(p.elements()) * 4).max();
         bill.add(Part::Workspace, largest.unwrap_or_default() * 2);
     }
-    peak_of(bill, None, 0, "saving a checkpoint".to_owned())
+    bill
 }
 
 fn peak_of(bill: Bill, walk: Option<Walk>, index: usize, operation: String) -> Peak {

@@ -20,6 +20,8 @@ pub enum Verb {
     Check(Check),
     /// Shows the plan of a recipe, with its costs, and saves it
     Plan(Plan),
+    /// Holds a saved plan against the laws, by none of the code that planned it (exit code 0 if they hold, 1 if not, 2 if it is no plan)
+    Verify(Verify),
     /// Trains: a recipe, a saved plan, or `./recipe.ron`
     Run(Run),
     /// Puts recipes into the one style, comments in place
@@ -37,7 +39,7 @@ pub enum Verb {
 }
 
 /// Which recipe.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Choice {
     /// The recipe
     #[arg(default_value = "recipe.ron")]
@@ -85,6 +87,12 @@ pub struct Plan {
     /// Saves the plan, to be run with `cramplan run FILE`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Says instead what differs between two plans, each a recipe or a saved plan
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["recipe", "out"])]
+    pub diff: Option<Vec<PathBuf>>,
+    /// Where prepared text is kept; a saved plan states the text where it is prepared already
+    #[arg(long, value_name = "DIRECTORY", default_value = ".cramplan")]
+    pub cache: PathBuf,
     /// How to print the plan
     #[arg(long, value_enum, default_value_t = PlanFormat::Tree)]
     pub format: PlanFormat,
@@ -107,6 +115,16 @@ pub enum PlanFormat {
     Svg,
     /// Trace events for Perfetto and `chrome://tracing`.
     ChromeTrace,
+}
+
+/// `verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The plan, saved with `cramplan plan --out`
+    pub file: PathBuf,
+    /// How to print what came of it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// `run`

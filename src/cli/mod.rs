@@ -16,6 +16,7 @@ mod schedule;
 #[cfg(feature = "exec")]
 mod screen;
 mod verdict;
+mod verify;
 mod world;
 
 use std::ffi::OsString;
@@ -32,7 +33,7 @@ use self::arguments::{Arguments, Verb};
 pub enum Exit {
     /// Done; for `check`, feasible; for `fmt --check`, formatted.
     Success = 0,
-    /// A valid recipe that cannot be run as it stands; for `fmt --check`, one that is not formatted.
+    /// A valid recipe that cannot be run as it stands; for `fmt --check`, one that is not formatted; for `verify`, a law that is broken.
     Infeasible = 1,
     /// Not a valid recipe, or wrong usage.
     Invalid = 2,
@@ -86,6 +87,7 @@ fn dispatch(arguments: Arguments, host: Host) -> Exit {
     match arguments.verb {
         Verb::Check(options) => check::check(&options),
         Verb::Plan(options) => plan::plan(&options),
+        Verb::Verify(options) => verify::verify(&options),
         #[cfg(feature = "exec")]
         Verb::Run(options) => run::run(&options, host),
         #[cfg(not(feature = "exec"))]

@@ -2,11 +2,13 @@
 
 mod again;
 mod report;
+mod stale;
 
 use std::path::Path;
 
 use self::again::{replay, resume};
 use self::report::{dry_text, explain, report};
+use self::stale::{as_planned, load_plan};
 use super::arguments::{Choice, Run};
 use super::screen::Screen;
 use super::{Exit, Host, check, complain, hint, print, render, say, world};
@@ -57,7 +59,6 @@ fn dispatch(options: &Run, host: Host) -> Outcomes<Exit> {
         return replay(options, path, &hardware, host);
     }
     let Source { plan, text, origin } = source(options, &hardware)?;
-    fits_hardware(&plan, &hardware)?;
     warn_of_memory(&plan);
     let mut screen = Screen::new(host);
     let prepared = prepared(&plan, options, origin.as_ref(), &mut screen)?;
@@ -143,7 +144,9 @@ fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
         if !options.set.is_empty() {
             return stop(Exit::Invalid, "a saved plan is run as it is", "give `--set` to `cramplan plan` instead");
         }
-        return load_plan(&options.recipe, &text).map(|plan| Source { plan, text: String::new(), origin: None });
+        let plan = load_plan(&options.recipe, &text)?;
+        as_planned(&plan, &options.recipe, &hardware.planned)?;
+        return Ok(Source { plan, text: String::new(), origin: None });
     }
     let choice = Choice { recipe: options.recipe.clone(), set: options.set.clone(), device: Some(hardware.planned.name.clone()) };
     let compilation = match world::compile_choice(&choice, hardware.planned.clone()) {
@@ -161,18 +164,8 @@ fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
     if let Some(wanted) = wanted.filter(|name| *name != hardware.planned.name) {
         say(&format!("note: the recipe is for `{wanted}`; this run is planned for `{}`", hardware.planned.name));
     }
-    Ok(Source { plan: plan::lower(*feasible, &world::base(&options.recipe)), text, origin })
-}
-
-fn load_plan(path: &Path, text: &str) -> Outcomes<Plan> {
-    match Plan::load(text) {
-        Ok(plan) => Ok(plan),
-        Err(stale) => stop(
-            Exit::Invalid,
-            &format!("the plan `{}` cannot be run: {stale}", path.display()),
-            "plan again with `cramplan plan RECIPE --out FILE`",
-        ),
-    }
+    let facts = world::facts(&feasible.costed().device);
+    Ok(Source { plan: plan::lower(*feasible, world::origin(&options.recipe, &options.set), facts), text, origin })
 }
 
 fn fits_hardware(plan: &Plan, hardware: &Hardware) -> Outcomes<()> {
@@ -199,7 +192,7 @@ fn prepared(plan: &Plan, options: &Run, origin: Option<&Origin>, screen: &mut Sc
         screen.preparing(&format!("preparing the text: {:?}", p.stage).to_lowercase(), share);
         !screen.interrupted()
     };
-    match prepare(&corpus_spec(plan), &options.cache, &mut report) {
+    match prepare(&corpus_spec(&plan.recipe, &plan.origin.base), &options.cache, &mut report) {
         Ok(prepared) => {
             let m = &prepared.manifest;
             let how = if prepared.reused { "reused" } else { "made" };

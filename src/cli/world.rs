@@ -7,11 +7,13 @@ use serde_json::json;
 
 use super::arguments::Choice;
 use super::{Exit, complain, print_json, say};
-use crate::device::{Device, HostFacts, Sourced, cpu};
+use crate::device::{Device, DeviceKind, HostFacts, Sourced, cpu};
 use crate::diag::Code;
 use crate::ledger::write_durably;
 use crate::pipeline::{Compilation, Inputs, compile};
+use crate::plan::Facts;
 use crate::units::Bytes;
+use crate::verify::format::Origin;
 
 /// A recipe that could not be opened.
 #[derive(Debug)]
@@ -143,10 +145,16 @@ pub fn plain(path: &Path) -> PathBuf {
     plain
 }
 
+/// The processor's name for people.
+fn processor() -> String {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    field(&cpuinfo, "model name").unwrap_or("unknown processor").to_owned()
+}
+
 /// This machine's CPU.
 pub fn machine() -> Device {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = field(&cpuinfo, "model name").unwrap_or("unknown processor").to_owned();
+    let model = processor();
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     cpu(&HostFacts {
         model,
@@ -247,8 +255,20 @@ pub fn reset_resident_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
+/// Where a recipe lies, and what is replaced in it: for its plan.
+pub fn origin(recipe: &Path, overrides: &[String]) -> Origin {
+    let name = recipe.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Origin { base: base(recipe), recipe: name, overrides: overrides.to_vec() }
+}
+
+/// What a plan for a device states of this machine.
+pub fn facts(device: &Device) -> Facts {
+    let on_cpu = matches!(device.kind, DeviceKind::Cpu { .. });
+    Facts { data: None, processor: on_cpu.then(processor) }
+}
+
 /// The directory of a recipe, absolute, for the paths in it.
-pub fn base(recipe: &Path) -> String {
+fn base(recipe: &Path) -> String {
     let parent = recipe.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned()).display().to_string()
 }

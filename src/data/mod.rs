@@ -157,6 +157,16 @@ pub struct Prepared {
     pub shards: Shards,
 }
 
+/// The key of a corpus: what determines its tokens. Every file of it is read, none is made.
+///
+/// # Errors
+///
+/// Where a source cannot be read or holds nothing.
+pub fn key(spec: &CorpusSpec) -> Result<String, DataError> {
+    let inputs = source::resolve(&spec.sources, &mut |_| true)?;
+    Ok(source::key(spec, &inputs))
+}
+
 /// Prepares a corpus, or finds it in the cache.
 ///
 /// # Errors

@@ -1,17 +1,15 @@
-//! From a plan's recipe to the data stage's own words.
+//! From a recipe to the data stage's own words.
 
 use std::path::Path;
 
 use crate::data::{CorpusSpec, Normalizer, SourceSpec};
-use crate::plan::Plan;
-use crate::recipe::settings::{Normalization, TextSource};
+use crate::recipe::settings::{Normalization, Recipe, TextSource};
 
-/// What the data stage is asked for.
-pub fn corpus_spec(plan: &Plan) -> CorpusSpec {
-    let recipe = &plan.recipe;
+/// What the data stage is asked for; `base` is the directory that the recipe's paths start from.
+pub fn corpus_spec(recipe: &Recipe, base: &str) -> CorpusSpec {
     let does = |what: &Normalization| recipe.data.normalize.contains(what);
     CorpusSpec {
-        sources: recipe.data.sources.iter().map(|source| source_spec(source, &plan.base)).collect(),
+        sources: recipe.data.sources.iter().map(|source| source_spec(source, base)).collect(),
         normalize: Normalizer {
             quotes: does(&Normalization::Quotes {}),
             lowercase: does(&Normalization::Lowercase {}),

@@ -1,16 +1,20 @@
-//! From a feasible recipe to a plan: the stages of the run as a graph, saved, hashed and shown. The plan is what runs.
+//! From a feasible recipe to a plan: the stages of the run as a graph, certified, hashed and shown. The plan is what runs.
 //!
-//! Invariant: a [`Plan`] comes from a [`Feasible`] or from a file whose hash holds and whose step graph is still the one that
-//! this program builds; nothing else can make one.
+//! Invariant: a [`Plan`] comes from a [`Feasible`] or from a file whose hash holds and whose every statement is what this program
+//! plans from its recipe and device; nothing else can make one.
 
+pub mod certificate;
+mod diff;
+mod drift;
 mod show;
 pub mod view;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use show::title;
+pub use diff::{Difference, difference};
+pub use drift::{Drift, between};
 pub use show::{dot, json, tree};
 
 use crate::budget::{Estimate, Stage as Stretch};
@@ -19,29 +23,37 @@ use crate::device::Device;
 use crate::recipe::settings::{Batch, LearningRate, Recipe, TextSource};
 use crate::step::{StepGraphs, Walk};
 use crate::units::{Flops, Ratio, Seconds, Tokens};
+use crate::verify::format::{Origin, VERSION};
 
-/// Format of saved plans; a plan of another version is refused.
-pub const VERSION: u32 = 1;
+/// Name and version of this program, as plans state it.
+pub const PROGRAM: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
 /// A run, settled to the last step.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Plan {
-    /// Format of the file.
-    pub version: u32,
-    /// SHA-256 over everything else but `base`.
+    /// SHA-256 of what its certificate states.
     pub hash: String,
-    /// The directory that relative paths of the recipe start from.
-    pub base: String,
+    /// Where it was planned.
+    pub origin: Origin,
+    /// What was known of the world then.
+    pub facts: Facts,
     /// The recipe, with every default filled in.
     pub recipe: Recipe,
     /// The device it was planned for.
     pub device: Device,
     /// What it costs there.
     pub estimate: Estimate,
-    /// SHA-256 over the operations of the step graphs.
-    pub step_graph: String,
     /// The stages of the run; an edge leads from a stage to one that needs it.
     pub stages: DiGraph<Stage, ()>,
+}
+
+/// What a plan states of the world beside recipe and device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Key of the prepared text, where it was prepared already.
+    pub data: Option<String>,
+    /// The processor, where the plan is for it.
+    pub processor: Option<String>,
 }
 
 /// A stage of the run.
@@ -118,72 +130,32 @@ pub enum Stale {
     /// It was changed by hand.
     #[error("its content does not match its hash; it was changed after it was planned")]
     Changed,
-    /// The program has changed.
-    #[error("this version of cramplan builds another step graph from its recipe")]
-    StepGraph,
+    /// It states what this program would not plan.
+    #[error("this version of cramplan plans otherwise from its recipe and device")]
+    Drifted(Vec<Drift>),
+    /// It was never a plan.
+    #[error("it does not fit its own limit of memory")]
+    Unfit,
 }
 
-/// Lowers a feasible recipe into a plan. `base` is the directory that its paths start from.
-pub fn lower(feasible: Feasible, base: &str) -> Plan {
+/// Lowers a feasible recipe into a plan.
+pub fn lower(feasible: Feasible, origin: Origin, facts: Facts) -> Plan {
     let costed = feasible.into_costed();
-    let step_graph = graph_hash(&costed.graphs());
-    let Costed { recipe, device, estimate } = costed;
-    let stages = stages(&recipe, &estimate);
-    let mut plan =
-        Plan { version: VERSION, hash: String::new(), base: base.to_owned(), recipe, device, estimate, step_graph, stages };
-    plan.hash = plan.content_hash();
-    plan
+    let hash = certificate::content(&costed.recipe, &costed.device, &costed.graphs(), &costed.estimate, &facts).hash();
+    Plan::of(costed, origin, facts, hash)
 }
 
 impl Plan {
+    fn of(costed: Costed, origin: Origin, facts: Facts, hash: String) -> Self {
+        let Costed { recipe, device, estimate } = costed;
+        let stages = stages(&recipe, &estimate);
+        Self { hash, origin, facts, recipe, device, estimate, stages }
+    }
+
     /// The step graphs that the plan runs.
     pub fn graphs(&self) -> StepGraphs {
         StepGraphs::build(&self.recipe, self.estimate.micro_batch, self.estimate.recompute)
     }
-
-    /// The plan as RON.
-    pub fn save(&self) -> String {
-        let pretty = ron::ser::PrettyConfig::new().struct_names(true).depth_limit(6);
-        // Serialising plain data to a string cannot fail.
-        ron::ser::to_string_pretty(self, pretty).unwrap_or_default() + "\n"
-    }
-
-    /// Reads a saved plan.
-    ///
-    /// # Errors
-    /// Where it is no plan, was changed, or is of another version of the program.
-    pub fn load(text: &str) -> Result<Self, Stale> {
-        let plan: Self = ron::from_str(text).map_err(|e| Stale::Unreadable(e.to_string()))?;
-        if plan.version != VERSION {
-            return Err(Stale::Version(plan.version));
-        }
-        if plan.hash != plan.content_hash() {
-            return Err(Stale::Changed);
-        }
-        if plan.step_graph != graph_hash(&plan.graphs()) {
-            return Err(Stale::StepGraph);
-        }
-        Ok(plan)
-    }
-
-    fn content_hash(&self) -> String {
-        let bare = Self { hash: String::new(), base: String::new(), ..self.clone() };
-        format!("{:x}", Sha256::digest(serde_json::to_vec(&bare).unwrap_or_default()))
-    }
-}
-
-fn graph_hash(graphs: &StepGraphs) -> String {
-    let mut hash = Sha256::new();
-    for walk in Walk::ALL {
-        let graph = graphs.walk(walk);
-        for (_, tensor) in graph.tensors() {
-            hash.update(serde_json::to_vec(tensor).unwrap_or_default());
-        }
-        for node in graph.nodes() {
-            hash.update(serde_json::to_vec(&(&node.op, &node.inputs[..], &node.outputs[..])).unwrap_or_default());
-        }
-    }
-    format!("{:x}", hash.finalize())
 }
 
 fn stages(recipe: &Recipe, e: &Estimate) -> DiGraph<Stage, ()> {
@@ -296,7 +268,8 @@ mod tests {
 
     fn plan() -> Plan {
         let device = crate::device::find("rtx-a6000").unwrap();
-        lower(judge(cost(&recipe(), &device), &Places::default()).unwrap(), "/somewhere")
+        let feasible = judge(cost(&recipe(), &device), &Places::default()).unwrap();
+        lower(feasible, Origin { base: "/somewhere".into(), ..Origin::default() }, Facts::default())
     }
 
     #[test]
@@ -304,7 +277,7 @@ mod tests {
         let plan = plan();
         let back = Plan::load(&plan.save()).unwrap();
         assert_eq!((&back.hash, back.save()), (&plan.hash, plan.save()));
-        let moved = Plan { base: "/elsewhere".into(), ..plan.clone() };
+        let moved = Plan { origin: Origin { base: "/elsewhere".into(), ..Origin::default() }, ..plan.clone() };
         assert_eq!(Plan::load(&moved.save()).unwrap().hash, plan.hash);
     }
 
@@ -313,6 +286,19 @@ mod tests {
         let text = plan().save().replace("width: 32", "width: 64");
         assert_eq!(Plan::load(&text).unwrap_err(), Stale::Changed);
         assert!(matches!(Plan::load("Recipe()").unwrap_err(), Stale::Unreadable(_)));
+        assert_eq!(Plan::load("Plan(version: 1, hash: \"\")").unwrap_err(), Stale::Version(1));
+    }
+
+    #[test]
+    fn a_plan_that_states_what_this_program_would_not_plan_is_refused_field_by_field() {
+        let plan = plan();
+        let mut content = plan.content();
+        content.program = "cramplan 0.0.9".into();
+        content.walks[0].operations[3].workspace += crate::units::Bytes(1);
+        let text = crate::verify::format::Certificate::seal(content, plan.origin.clone()).write();
+        let Stale::Drifted(drifts) = Plan::load(&text).unwrap_err() else { panic!("it was not refused for that") };
+        let fields: Vec<&str> = drifts.iter().map(|d| d.field.as_str()).collect();
+        assert_eq!(fields, ["program", "walks[0].operations[3].workspace"]);
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub fn json(plan: &Plan) -> Value {
     let edges: Vec<[usize; 2]> = plan.stages.edge_references().map(|e| [e.source().index(), e.target().index()]).collect();
     let walks: BTreeMap<&str, Value> = Walk::ALL.into_iter().map(|walk| (walk.name(), walk_json(plan, &graphs, walk))).collect();
     object!({
-        "version": plan.version,
+        "version": crate::verify::format::VERSION,
         "hash": plan.hash,
         "recipe": plan.recipe,
         "device": plan.device,

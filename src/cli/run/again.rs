@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Hardware, Outcomes, directory, fits_hardware, go, load_plan, prepared, report, stop};
+use super::stale::load_plan;
+use super::{Hardware, Outcomes, directory, fits_hardware, go, prepared, report, stop};
 use crate::cli::arguments::Run;
 use crate::cli::screen::Screen;
 use crate::cli::{Exit, Host, say};

@@ -93,7 +93,7 @@ const NAMELESS: &str = "result of";
 pub fn operation(node: &Node, parameters: &Parameters) -> String {
     let name = node.op.rule().name();
     match node.place {
-        Place::Parameter(id) => format!("{name} of {}", parameters.get(id).name),
+        Place::Parameter(id) => format!("{name} of {}", parameters.get(id).name()),
         place => format!("{name} in {place}"),
     }
 }

@@ -7,7 +7,7 @@ use super::names::operation;
 use crate::budget::{ambient, backend, operations};
 use crate::check::Costed;
 use crate::step::graph::{Node, Pass, Place, StepGraph};
-use crate::step::lifetime::{Bill, Lifetimes, sources, timeline};
+use crate::step::lifetime::{Bill, Lifetimes, Reuse, sources, timeline};
 use crate::step::tensor::{Part, TensorId};
 use crate::step::{StepGraphs, Walk};
 use crate::units::{Bytes, Seconds};
@@ -80,11 +80,11 @@ impl<'a> Profile<'a> {
                 during: instant.during,
                 after: instant.after,
                 births: node.outputs.to_vec(),
-                deaths: deaths.clone(),
+                deaths: deaths.to_vec(),
             });
             start += cost.time;
         }
-        let taken_over = |(node, reuse): (&Node, &Vec<(usize, usize)>)| -> Vec<TensorId> {
+        let taken_over = |(node, reuse): (&Node, &Reuse)| -> Vec<TensorId> {
             reuse.iter().map(|(input, _)| node.inputs[*input]).collect()
         };
         let taken_over = graph.nodes().zip(&lifetimes.reuse).map(taken_over).collect();

@@ -68,15 +68,18 @@ fn name(stage: &Stage, micro_batch: u64) -> String {
 fn highest(costed: &Costed, graphs: &StepGraphs, profiles: &[Profile<'_>], stage: &Stage) -> Option<Vec<(Part, Bytes)>> {
     let walks: &[Walk] = match &stage.work {
         Work::Evaluation { .. } => &[Walk::Evaluate],
-        Work::Checkpoint { .. } => return Some(saving(graphs, &costed.device).parts),
+        Work::Checkpoint { .. } => return Some(by_part(&saving(graphs, &costed.device))),
         Work::Phase { accumulation: (1, 1), .. } => &[Walk::First, Walk::Update],
         Work::Phase { .. } => &[Walk::First, Walk::Further, Walk::Update],
         Work::Corpus { .. } | Work::Tokenizer { .. } | Work::Shards { .. } => return None,
     };
     let here = profiles.iter().filter(|profile| walks.contains(&profile.walk));
     let bill = |profile: &Profile<'_>| profile.moments.get(profile.highest()).map(|moment| moment.during);
-    let bill = here.filter_map(bill).max_by_key(Bill::total)?;
-    Some(Part::ALL.into_iter().map(|part| (part, bill.part(part))).collect())
+    here.filter_map(bill).max_by_key(Bill::total).map(|bill| by_part(&bill))
+}
+
+fn by_part(bill: &Bill) -> Vec<(Part, Bytes)> {
+    Part::ALL.into_iter().map(|part| (part, bill.part(part))).collect()
 }
 
 /// Draws the section.

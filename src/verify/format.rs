@@ -1,0 +1,499 @@
+//! The format of a certificate, as serde types: what `cramplan plan --out` writes and `cramplan verify` reads.
+//!
+//! A certificate states a plan in full: the recipe with every default filled in, the device, each operation of each walk with
+//! what it takes, and what that adds up to. It is RON. The hash is over the content's canonical text ([`Content`] as RON without
+//! spaces, names of structs or order of fields as written), so layout, comments and where the file lies do not matter.
+//!
+//! Invariant: a field that is not declared here is refused, so nothing in a certificate escapes the laws; whoever adds a
+//! statement adds its law, or says in [`super::UNCHECKED`] why there is none.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::recipe::Recipe;
+use crate::device::Device;
+use crate::units::{Bytes, Flops, Ratio, Seconds, Tokens};
+
+/// Format of the files; those of another version are refused.
+pub const VERSION: u32 = 2;
+
+/// A certificate; `R` is how its recipe is read: as this stage's own types, or as the planner's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "Plan", deny_unknown_fields)]
+pub struct Certificate<R = Recipe> {
+    /// Format of the file.
+    pub version: u32,
+    /// SHA-256 of the content, hexadecimal.
+    pub hash: String,
+    /// Where it was planned; not part of the hash.
+    pub origin: Origin,
+    /// What is certified.
+    pub content: Content<R>,
+}
+
+/// Where a plan comes from: for finding the recipe again, and its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The directory that relative paths of the recipe start from, absolute.
+    pub base: String,
+    /// The recipe's file in that directory; empty where there is none.
+    pub recipe: String,
+    /// What was replaced in it with `--set`.
+    pub overrides: Vec<String>,
+}
+
+/// What is certified.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content<R = Recipe> {
+    /// Name and version of the program that planned.
+    pub program: String,
+    /// The processor that it was planned on and for; none where the plan is for a card.
+    pub processor: Option<String>,
+    /// Key of the prepared text, SHA-256; none where it was not prepared when the plan was made.
+    pub data: Option<String>,
+    /// The recipe, with every default filled in.
+    pub recipe: R,
+    /// The device it was planned for, each number with its source.
+    pub device: Device,
+    /// The extents that every shape follows from.
+    pub extents: Extents,
+    /// How many blocks, from the first, compute again for backward: norms, gates, attention, projections, residuals.
+    pub recompute: [u64; 5],
+    /// The parameters of the model.
+    pub parameters: Vec<Parameter>,
+    /// How many there are.
+    pub counts: Counts,
+    /// Micro-batches per step at the full batch.
+    pub accumulation: u64,
+    /// Tokens per micro-batch.
+    pub micro_tokens: u64,
+    /// Memory at the peak, and where that is.
+    pub peak: Peak,
+    /// What the memory may be.
+    pub limit: Bytes,
+    /// Where the limit comes from.
+    pub limit_source: String,
+    /// Size of a checkpoint.
+    pub checkpoint: Bytes,
+    /// Memory while the state is saved.
+    pub saving: Bill,
+    /// The run from first to last step.
+    pub run: Run,
+    /// First micro-step, further micro-step, update and evaluation.
+    pub walks: Vec<Walk>,
+}
+
+/// The extents of a micro-batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extents {
+    /// Sequences in a micro-batch B.
+    pub batch: u64,
+    /// Tokens in a sequence S.
+    pub sequence: u64,
+    /// Width D.
+    pub width: u64,
+    /// Heads H.
+    pub heads: u64,
+    /// Width of one half of the gated projection, I/2.
+    pub half: u64,
+    /// Blocks L.
+    pub depth: u64,
+    /// Vocabulary V.
+    pub vocabulary: u64,
+    /// Rows that the decoder sees in a micro-batch N.
+    pub predicted: u64,
+}
+
+/// A parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// Its name in saved weights.
+    pub name: String,
+    /// Its shape; matrices are `[in, out]`.
+    pub shape: Vec<u64>,
+    /// Whether weight decay applies to it.
+    pub decays: bool,
+}
+
+/// Numbers of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// All.
+    pub total: u64,
+    /// The word table.
+    pub embedding: u64,
+    /// All but the word table and the position factor.
+    pub non_embedding: u64,
+    /// Those that weight decay applies to.
+    pub decayed: u64,
+}
+
+/// The highest memory of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peak {
+    /// Bytes.
+    pub bytes: Bytes,
+    /// In which walk; none where it is while the state is saved.
+    pub walk: Option<WalkName>,
+}
+
+/// Bytes by part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bill {
+    /// Parameters and constant tables.
+    pub weights: Bytes,
+    /// Accumulated gradients.
+    pub gradients: Bytes,
+    /// Moments.
+    pub optimizer: Bytes,
+    /// Inputs and what forward keeps for backward.
+    pub activations: Bytes,
+    /// Temporaries inside one operation, and what threads keep for them.
+    pub workspace: Bytes,
+    /// The program and its runtime.
+    pub process: Bytes,
+}
+
+impl Bill {
+    /// The sum of the parts.
+    pub fn total(&self) -> Bytes {
+        self.weights + self.gradients + self.optimizer + self.activations + self.workspace + self.process
+    }
+}
+
+/// Which walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum WalkName {
+    /// First micro-step of a step.
+    First,
+    /// Every later micro-step of a step.
+    Further,
+    /// Clipping and the optimizer.
+    Update,
+    /// Forward only.
+    Evaluate,
+}
+
+impl WalkName {
+    /// All, in the order of a certificate.
+    pub const ALL: [Self; 4] = [Self::First, Self::Further, Self::Update, Self::Evaluate];
+
+    /// The words for people and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first micro-step",
+            Self::Further => "further micro-step",
+            Self::Update => "update",
+            Self::Evaluate => "evaluation",
+        }
+    }
+}
+
+/// One walk: its tensors, its operations in the order of execution, and what they add up to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Walk {
+    /// Which.
+    pub walk: WalkName,
+    /// FLOPs of the forward pass.
+    pub forward: Flops,
+    /// FLOPs of what is recomputed.
+    pub recompute: Flops,
+    /// FLOPs of the backward pass.
+    pub backward: Flops,
+    /// Time.
+    pub seconds: Seconds,
+    /// The highest memory in it.
+    pub peak: Moment,
+    /// Memory that is held in the walk and is no tensor of it.
+    pub ambient: Bill,
+    /// Tensors; a tensor's number is its place in this list.
+    pub tensors: Vec<Tensor>,
+    /// Tensors that outlive the walk.
+    pub results: Vec<u32>,
+    /// The operations.
+    pub operations: Vec<Operation>,
+}
+
+/// The moment of a walk's highest memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moment {
+    /// Which operation runs then, counted from 0.
+    pub operation: usize,
+    /// All bytes.
+    pub bytes: Bytes,
+    /// By part.
+    pub parts: Bill,
+    /// The live tensors, each with its bytes.
+    pub holders: Vec<(u32, Bytes)>,
+}
+
+/// A tensor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tensor {
+    /// Extents, slowest first.
+    pub shape: Vec<u64>,
+    /// Type of the elements.
+    pub dtype: DType,
+    /// What it is for.
+    pub role: Role,
+}
+
+/// Type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DType {
+    /// IEEE single precision.
+    F32,
+    /// 32-bit integers.
+    I32,
+}
+
+/// What a tensor is for; numbers are places in the list of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Role {
+    /// A parameter's value.
+    Weight(u32),
+    /// A parameter's gradient.
+    Gradient(u32),
+    /// A parameter's first moment.
+    FirstMoment(u32),
+    /// A parameter's second moment.
+    SecondMoment(u32),
+    /// The fixed table of sinusoids.
+    PositionTable,
+    /// Fed by the host: token ids after masking.
+    Tokens,
+    /// Fed by the host: positions that the decoder sees.
+    Rows,
+    /// Fed by the host: the tokens to predict there.
+    Labels,
+    /// Fed by the host: weight of each prediction in the loss.
+    LossWeights,
+    /// Made and used within the step.
+    Activation,
+}
+
+/// Which pass of the step an operation belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pass {
+    /// From tokens to the loss.
+    Forward,
+    /// Operations of the forward pass that are done again for the backward pass.
+    Recompute,
+    /// From the loss to the gradients.
+    Backward,
+    /// From gradients to weights.
+    Update,
+}
+
+/// Where in the model an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    /// From tokens to the first block.
+    Embedding,
+    /// A block, counted from 0.
+    Block(u64),
+    /// From the last block to the loss.
+    Head,
+    /// The norm of the whole gradient.
+    GlobalNorm,
+    /// A parameter.
+    Parameter(u32),
+}
+
+/// An operation of a walk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    /// What is done.
+    pub op: Op,
+    /// To which tensors.
+    pub inputs: Vec<u32>,
+    /// What is born.
+    pub outputs: Vec<u32>,
+    /// Which pass it belongs to.
+    pub pass: Pass,
+    /// Where in the model.
+    pub place: Place,
+    /// Tensors that die here, those overwritten in place among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dies: Vec<u32>,
+    /// Pairs of tensors (input, output): the output takes the input's memory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_place: Vec<(u32, u32)>,
+    /// Memory beside inputs and outputs while it runs.
+    pub workspace: Bytes,
+    /// FLOPs of its matrix products.
+    pub flops: Flops,
+    /// Bytes moved to and from memory.
+    pub moved: Bytes,
+    /// Time.
+    pub seconds: Seconds,
+    /// All live bytes while it runs.
+    pub during: Bytes,
+    /// All live bytes after it.
+    pub after: Bytes,
+}
+
+/// What an operation does, with its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names are those of the operations in `step::op`, where they are described")]
+pub enum Op {
+    Embedding,
+    EmbeddingGradient,
+    Zeros { shape: Vec<u64> },
+    AddPosition,
+    PositionGradient,
+    LayerNorm { eps: f64 },
+    LayerNormGradient,
+    MatMul { transpose_a: bool, transpose_b: bool },
+    MatMulAccumulate { transpose_a: bool, transpose_b: bool },
+    Attention { heads: u64, sequence: u64 },
+    AttentionGradient { heads: u64, sequence: u64 },
+    GeluGlu,
+    GeluGluGradient,
+    Add,
+    SelectRows,
+    ScatterRows { total: u64 },
+    CrossEntropy,
+    CrossEntropyGradient,
+    SumSquares,
+    ClipFactor { max: Option<f64> },
+    AdamW { betas: (f64, f64), eps: f64, weight_decay: f64 },
+}
+
+impl Op {
+    /// Its name without its parameters.
+    pub fn name(&self) -> String {
+        let debug = format!("{self:?}");
+        debug.chars().take_while(char::is_ascii_alphabetic).collect()
+    }
+}
+
+/// The run from first to last step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Micro-steps.
+    pub micro_steps: u64,
+    /// Tokens read.
+    pub tokens: Tokens,
+    /// Model FLOPs.
+    pub flops: Flops,
+    /// Wall-clock time, evaluation and checkpoints included.
+    pub seconds: Seconds,
+    /// Time spent on evaluation and checkpoints.
+    pub overhead: Seconds,
+    /// Which limit of the budget is reached first.
+    pub binds: Limit,
+    /// Evaluations on the clock, the last included.
+    pub evaluations: u64,
+    /// Checkpoints on the clock, the last included.
+    pub checkpoints: u64,
+    /// The stages of the batch ramp.
+    pub stages: Vec<Stage>,
+}
+
+/// A limit of the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names are the recipe's own")]
+pub enum Limit {
+    Time,
+    Tokens,
+    Steps,
+    Flops,
+}
+
+/// A stretch of the run with one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// Progress after its last step.
+    pub until: Ratio,
+    /// Micro-batches per step.
+    pub accumulation: u64,
+    /// Optimizer steps in it.
+    pub steps: u64,
+    /// Time of one step.
+    pub step_time: Seconds,
+}
+
+/// Why a text is no certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It has another format.
+    Version(u32),
+    /// It cannot be read, and why.
+    Text(String),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "it is of format {version}, this program reads {VERSION}"),
+            Self::Text(why) => f.write_str(why),
+        }
+    }
+}
+
+/// The part of a file that every format has.
+#[derive(Deserialize)]
+#[serde(rename = "Plan")]
+struct Head {
+    version: u32,
+}
+
+impl<R: Serialize + DeserializeOwned> Certificate<R> {
+    /// Reads a certificate, without holding it against any law.
+    ///
+    /// # Errors
+    /// Where the text is none, or is of another format.
+    pub fn read(text: &str) -> Result<Self, Unreadable> {
+        let version = |version| if version == VERSION { None } else { Some(Unreadable::Version(version)) };
+        match ron::from_str::<Self>(text) {
+            Ok(certificate) => version(certificate.version).map_or(Ok(certificate), Err),
+            Err(error) => {
+                let other = ron::from_str::<Head>(text).ok().and_then(|head| version(head.version));
+                Err(other.unwrap_or_else(|| Unreadable::Text(error.to_string())))
+            }
+        }
+    }
+
+    /// The file's text: an operation or a tensor a line.
+    pub fn write(&self) -> String {
+        let pretty = ron::ser::PrettyConfig::new().struct_names(true).depth_limit(5).indentor("  ");
+        // Serialising plain data to a string cannot fail.
+        ron::ser::to_string_pretty(self, pretty).unwrap_or_default() + "\n"
+    }
+}
+
+impl<R: Serialize> Certificate<R> {
+    /// Seals a content: format, hash and origin around it.
+    pub fn seal(content: Content<R>, origin: Origin) -> Self {
+        let hash = content.hash();
+        Self { version: VERSION, hash, origin, content }
+    }
+}
+
+impl<R: Serialize> Content<R> {
+    /// SHA-256 of the canonical text, hexadecimal.
+    pub fn hash(&self) -> String {
+        let text = ron::ser::to_string(&(VERSION, self)).unwrap_or_default();
+        format!("{:x}", Sha256::digest(text))
+    }
+}

@@ -1,0 +1,78 @@
+//! What an operation says of itself: shapes, workspace, FLOPs, traffic and seconds; and the sums of a walk.
+
+use super::format::{Content, DType, Op, Operation, Pass, Tensor, Walk};
+use super::graph::bytes;
+use super::shape::{Operand, outputs, product_extents};
+use super::{At, Book, Law, time, workspace};
+use crate::device::DeviceKind;
+use crate::units::{Bytes, Flops};
+
+/// Checks the operations of a walk, each alone, and their sums.
+pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
+    for (i, o) in walk.operations.iter().enumerate() {
+        let of = |ids: &[u32]| ids.iter().map(|id| &walk.tensors[*id as usize]).collect::<Vec<&Tensor>>();
+        let (taken, made) = (of(&o.inputs), of(&o.outputs));
+        let at = |field| At::walk(walk.walk, field).operation(i);
+        // Every other law of the operation asks for lawful shapes.
+        if !shapes(&o.op, &taken, &made, at("outputs"), book) {
+            continue;
+        }
+        let space = match content.device.kind {
+            DeviceKind::Cpu { threads } => workspace::on_cpu(&o.op, &taken, threads),
+            DeviceKind::Cuda => workspace::on_card(&o.op, &taken, &made),
+        };
+        book.equal(Law::Workspace, at("workspace"), o.workspace, Bytes(space));
+        book.equal(Law::Flops, at("flops"), o.flops, Flops(flops(&o.op, &taken)));
+        book.equal(Law::Traffic, at("moved"), o.moved, Bytes(traffic(&o.op, &taken, &made)));
+        book.close(Law::Time, at("seconds"), o.seconds.0, time::seconds(o, &content.device));
+    }
+    totals(walk, book);
+}
+
+fn shapes(op: &Op, taken: &[&Tensor], made: &[&Tensor], at: At, book: &mut Book) -> bool {
+    let operands: Vec<Operand<'_>> = taken.iter().map(|t| (t.shape.as_slice(), t.dtype)).collect();
+    let stated: Vec<Vec<u64>> = made.iter().map(|t| t.shape.clone()).collect();
+    let derived = outputs(op, &operands);
+    let floats = made.iter().all(|t| t.dtype == DType::F32);
+    let holds = derived.as_ref() == Some(&stated) && floats;
+    let inputs: Vec<&[u64]> = operands.iter().map(|(shape, _)| *shape).collect();
+    let derived = derived.map_or_else(|| format!("nothing: it does not take {inputs:?}"), |shapes| format!("{shapes:?} of f32"));
+    book.hold(Law::Shape, at, holds, stated, derived)
+}
+
+/// 2·m·n·k for a product of m×k by k×n. Attention is two products of S×S by D for each sequence, its gradient four.
+fn flops(op: &Op, inputs: &[&Tensor]) -> u128 {
+    let product = |transpose_a: bool, transpose_b: bool, a: &Tensor, b: &Tensor| {
+        let extents = product_extents(transpose_a, transpose_b, &a.shape, &b.shape);
+        extents.map_or(0, |(m, n, k)| 2u128.saturating_mul(u128::from(m) * u128::from(n)).saturating_mul(u128::from(k)))
+    };
+    // T rows are T/S sequences of S: 2·(T/S)·S·S·D is 2·T·S·D.
+    let scores = |sequence: u64| 2u128.saturating_mul(u128::from(bytes(inputs[0]) / 4)).saturating_mul(u128::from(sequence));
+    match op {
+        Op::MatMul { transpose_a, transpose_b } => product(*transpose_a, *transpose_b, inputs[0], inputs[1]),
+        Op::MatMulAccumulate { transpose_a, transpose_b } => product(*transpose_a, *transpose_b, inputs[1], inputs[2]),
+        Op::Attention { sequence, .. } => scores(*sequence).saturating_mul(2),
+        Op::AttentionGradient { sequence, .. } => scores(*sequence).saturating_mul(4),
+        _ => 0,
+    }
+}
+
+/// Every operand once; of tables only the rows that are asked for, which are read, written and, where they are added to, read again.
+fn traffic(op: &Op, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
+    let all = |tensors: &[&Tensor]| tensors.iter().fold(0u64, |n, t| n.saturating_add(bytes(t)));
+    match op {
+        Op::Embedding => all(&[outputs[0], outputs[0], inputs[1]]),
+        Op::EmbeddingGradient => all(&[inputs[1], inputs[1], inputs[1], inputs[2]]),
+        Op::SelectRows => all(&[outputs[0], outputs[0]]),
+        _ => all(inputs).saturating_add(all(outputs)),
+    }
+}
+
+fn totals(walk: &Walk, book: &mut Book) {
+    let sum = |pass: Pass| walk.operations.iter().filter(|o| o.pass == pass).map(|o| o.flops).sum::<Flops>();
+    book.equal(Law::Total, At::walk(walk.walk, "forward"), walk.forward, sum(Pass::Forward));
+    book.equal(Law::Total, At::walk(walk.walk, "recompute"), walk.recompute, sum(Pass::Recompute));
+    book.equal(Law::Total, At::walk(walk.walk, "backward"), walk.backward, sum(Pass::Backward));
+    let seconds: f64 = walk.operations.iter().map(|o: &Operation| o.seconds.0).sum();
+    book.close(Law::Total, At::walk(walk.walk, "seconds"), walk.seconds.0, seconds);
+}

@@ -1,0 +1,184 @@
+//! A recipe as a certificate states it: this stage's own reading of it.
+//!
+//! Invariant: fields stand in the order of the planner's types, since the canonical text that is hashed has this order.
+
+#![allow(missing_docs, reason = "the names are the recipe's own; `cramplan explain` describes them")]
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Bytes, Flops, Ratio, Seconds};
+
+/// A training run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    pub name: String,
+    pub seed: u64,
+    pub budget: Budget,
+    pub data: Corpus,
+    pub model: Encoder,
+    pub objective: MaskedLm,
+    pub batch: Batch,
+    pub micro_batch: MicroBatch,
+    pub recompute: Recomputation,
+    pub optimizer: Optimizer,
+    pub lr: LearningRate,
+    pub evaluation: Evaluation,
+    pub checkpoint: Checkpoint,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    pub time: Option<Seconds>,
+    pub tokens: Option<u64>,
+    pub steps: Option<u64>,
+    pub flops: Option<Flops>,
+    pub device: Option<String>,
+    pub memory: Option<Bytes>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Corpus {
+    pub sources: Vec<TextSource>,
+    pub tokenizer: Tokenizer,
+    pub normalize: Vec<Normalization>,
+    pub validation: Ratio,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum TextSource {
+    Text { path: String },
+    Synthetic { sentences: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Tokenizer {
+    WordPiece { vocab: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Normalization {
+    Quotes {},
+    Lowercase {},
+    StripAccents {},
+    CollapseSpaces {},
+    Ascii {},
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encoder {
+    pub width: u64,
+    pub depth: u64,
+    pub heads: u64,
+    pub sequence: u64,
+    pub feed_forward: FeedForward,
+    pub norm: Norm,
+    pub init: Initialization,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum FeedForward {
+    GeluGlu { intermediate: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Norm {
+    LayerNorm { eps: f64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Initialization {
+    Normal { std: f64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaskedLm {
+    pub rate: Ratio,
+    pub prediction: Prediction,
+    pub protect_special: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Prediction {
+    Sparse { share: Option<Ratio> },
+    Dense {},
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Batch {
+    Ramp { to: u64, until: Ratio },
+    Constant { size: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum MicroBatch {
+    Auto,
+    Fixed(u64),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Recomputation {
+    Auto {},
+    Nothing {},
+    Blocks {},
+    Parts { norms: Ratio, gates: Ratio, attention: Ratio, projections: Ratio, residuals: Ratio },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Optimizer {
+    AdamW { betas: Pair, eps: f64, weight_decay: f64, decay: Decay, clip: Option<f64> },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Decay {
+    ExceptNorms {},
+    Everything {},
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum LearningRate {
+    Triangle { peak: f64, start: Ratio, peak_at: Ratio },
+    Constant { rate: f64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    pub every: Interval,
+    pub sequences: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    pub every: Interval,
+    pub keep: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Interval {
+    Share(Ratio),
+    Time(Seconds),
+    Steps(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pair(pub f64, pub f64);

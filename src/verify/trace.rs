@@ -1,0 +1,196 @@
+//! The operations of a walk, one after another: forward and update are the recipe's model and optimizer.
+
+use std::collections::BTreeMap;
+
+use super::format::{Content, Op, Pass, Place, Role, Walk, WalkName};
+use super::graph::producers;
+use super::recipe::{Norm, Optimizer};
+use super::recompute::Recomputed;
+use super::{At, Book, Law, gradient};
+
+/// A walk that is followed operation by operation.
+pub struct Trace<'a> {
+    walk: &'a Walk,
+    law: Law,
+    next: usize,
+    /// Whether the walk has left the way; only the first wrong step is noted.
+    lost: bool,
+    sources: BTreeMap<Role, u32>,
+    names: BTreeMap<&'a str, u32>,
+    again: Recomputed,
+    book: &'a mut Book,
+}
+
+/// A tensor that is not there: after a wrong step nothing is known.
+const NONE: u32 = u32::MAX;
+
+impl Trace<'_> {
+    /// Expects an operation to be next, and gives its outputs.
+    pub fn expect(&mut self, op: Op, inputs: &[u32], pass: Pass, place: Place) -> Vec<u32> {
+        if pass == Pass::Backward {
+            self.pass_recomputed();
+        }
+        if self.lost {
+            return Vec::new();
+        }
+        let at = At::walk(self.walk.walk, "operations").operation(self.next);
+        let wanted = (op, inputs.to_vec(), pass, place);
+        let found = self.walk.operations.get(self.next);
+        self.next += 1;
+        let stated = found.map(|o| (o.op.clone(), self.again.originals(&o.inputs), o.pass, o.place));
+        self.lost = !self.book.equal(self.law, at, stated, Some(wanted));
+        found.filter(|_| !self.lost).map(|o| o.outputs.clone()).unwrap_or_default()
+    }
+
+    /// Passes what is recomputed before the next operation.
+    fn pass_recomputed(&mut self) {
+        while let Some(again) = self.walk.operations.get(self.next).filter(|o| o.pass == Pass::Recompute && !self.lost) {
+            let at = At::walk(self.walk.walk, "operations").operation(self.next);
+            self.next += 1;
+            let is_of_forward = self.again.take(self.walk, again);
+            self.lost = !self.book.equal(Law::Recompute, at, is_of_forward, true);
+        }
+    }
+
+    /// Expects an operation with one output that matters.
+    pub fn one(&mut self, op: Op, inputs: &[u32], pass: Pass, place: Place) -> u32 {
+        self.expect(op, inputs, pass, place).first().copied().unwrap_or(NONE)
+    }
+
+    /// Whether it has left the way.
+    pub fn lost(&self) -> bool {
+        self.lost
+    }
+
+    /// The tensor of a role that the walk starts with.
+    pub fn source(&self, role: Role) -> u32 {
+        self.sources.get(&role).copied().unwrap_or(NONE)
+    }
+
+    fn weight(&self, name: &str) -> u32 {
+        self.names.get(name).map_or(NONE, |p| self.source(Role::Weight(*p)))
+    }
+
+    fn norm(&mut self, x: u32, name: &str, eps: f64, place: Place) -> u32 {
+        let inputs = [x, self.weight(&format!("{name}.gain")), self.weight(&format!("{name}.bias"))];
+        self.one(Op::LayerNorm { eps }, &inputs, Pass::Forward, place)
+    }
+
+    fn linear(&mut self, x: u32, name: &str, place: Place) -> u32 {
+        let weight = self.weight(name);
+        self.one(Op::MatMul { transpose_a: false, transpose_b: false }, &[x, weight], Pass::Forward, place)
+    }
+}
+
+/// Follows a walk.
+pub fn check(content: &Content, walk: &Walk, book: &mut Book) {
+    let made = producers(walk);
+    let sources = walk.tensors.iter().zip(&made).enumerate().filter(|(_, (_, made))| made.is_none());
+    let mut trace = Trace {
+        walk,
+        law: Law::Model,
+        next: 0,
+        lost: false,
+        sources: sources.map(|(id, (tensor, _))| (tensor.role, id as u32)).collect(),
+        names: content.parameters.iter().enumerate().map(|(i, p)| (p.name.as_str(), i as u32)).collect(),
+        again: Recomputed::default(),
+        book,
+    };
+    let kept = match walk.walk {
+        WalkName::Update => vec![update(content, &mut trace)],
+        WalkName::Evaluate => forward(content, &mut trace).into_iter().step_by(2).collect(),
+        WalkName::First | WalkName::Further => {
+            let loss = forward(content, &mut trace).into_iter().take(1).collect();
+            let forward = trace.next;
+            trace.law = Law::Gradient;
+            gradient::check(&walk.operations[..forward.min(walk.operations.len())], walk, content.parameters.len(), &mut trace);
+            loss
+        }
+    };
+    if trace.lost {
+        return;
+    }
+    let (law, next) = (trace.law, trace.next);
+    let Trace { again, sources, names, book, .. } = trace;
+    let weight = |name: &str| names.get(name).and_then(|p| sources.get(&Role::Weight(*p))).copied().unwrap_or(NONE);
+    if matches!(walk.walk, WalkName::First | WalkName::Further) {
+        again.check(content, walk, |block| weight(&format!("block.{block}.attention.output")), book);
+    }
+    book.equal(law, At::walk(walk.walk, "operations"), walk.operations.len(), next);
+    let activations = walk.results.iter().copied().filter(|id| walk.tensors[*id as usize].role == Role::Activation);
+    book.equal(Law::Role, At::walk(walk.walk, "results"), activations.collect::<Vec<u32>>(), kept);
+}
+
+/// A pre-norm encoder with tied decoder; gives the outputs of the loss: the loss, the log-sum-exp and the loss of each row.
+fn forward(content: &Content, t: &mut Trace<'_>) -> Vec<u32> {
+    let e = &content.extents;
+    let Norm::LayerNorm { eps } = content.recipe.model.norm;
+    let words = t.weight("embedding.word");
+    let x = t.one(Op::Embedding, &[words, t.source(Role::Tokens)], Pass::Forward, Place::Embedding);
+    let position = [x, t.source(Role::PositionTable), t.weight("embedding.position_scale")];
+    let x = t.one(Op::AddPosition, &position, Pass::Forward, Place::Embedding);
+    let mut x = t.norm(x, "embedding.norm", eps, Place::Embedding);
+    for i in 0..e.depth {
+        if t.lost {
+            return Vec::new();
+        }
+        x = block(content, t, x, i);
+    }
+    let mut x = t.norm(x, "final_norm", eps, Place::Head);
+    if e.predicted != content.micro_tokens {
+        x = t.one(Op::SelectRows, &[x, t.source(Role::Rows)], Pass::Forward, Place::Head);
+    }
+    let logits = t.one(Op::MatMul { transpose_a: false, transpose_b: true }, &[x, words], Pass::Forward, Place::Head);
+    let inputs = [logits, t.source(Role::Labels), t.source(Role::LossWeights)];
+    t.expect(Op::CrossEntropy, &inputs, Pass::Forward, Place::Head)
+}
+
+/// x + attention(norm(x)), then the same with the gated half.
+fn block(content: &Content, t: &mut Trace<'_>, x: u32, i: u64) -> u32 {
+    let e = &content.extents;
+    let Norm::LayerNorm { eps } = content.recipe.model.norm;
+    let place = Place::Block(i);
+    let h = t.norm(x, &format!("block.{i}.attention_norm"), eps, place);
+    let [q, k, v] = ["query", "key", "value"].map(|part| t.linear(h, &format!("block.{i}.attention.{part}"), place));
+    let context = t.one(Op::Attention { heads: e.heads, sequence: e.sequence }, &[q, k, v], Pass::Forward, place);
+    let out = t.linear(context, &format!("block.{i}.attention.output"), place);
+    let x = t.one(Op::Add, &[out, x], Pass::Forward, place);
+    let h = t.norm(x, &format!("block.{i}.feed_forward_norm"), eps, place);
+    let [value, gate] = ["value", "gate"].map(|part| t.linear(h, &format!("block.{i}.feed_forward.{part}"), place));
+    let gated = t.one(Op::GeluGlu, &[value, gate], Pass::Forward, place);
+    let down = t.linear(gated, &format!("block.{i}.feed_forward.output"), place);
+    t.one(Op::Add, &[down, x], Pass::Forward, place)
+}
+
+/// The sum of squares of every gradient, the clip factor, then every parameter; gives the factor.
+fn update(content: &Content, t: &mut Trace<'_>) -> u32 {
+    let Optimizer::AdamW { betas, eps, weight_decay, clip, .. } = &content.recipe.optimizer;
+    let all = 0..content.parameters.len() as u32;
+    let norm = |t: &mut Trace<'_>, p| {
+        let gradient = t.source(Role::Gradient(p));
+        t.one(Op::SumSquares, &[gradient], Pass::Update, Place::GlobalNorm)
+    };
+    let sums: Vec<u32> = all.clone().map(|p| norm(t, p)).collect();
+    let factor = t.one(Op::ClipFactor { max: *clip }, &sums, Pass::Update, Place::GlobalNorm);
+    for p in all {
+        let inputs = [Role::Weight(p), Role::Gradient(p), Role::FirstMoment(p), Role::SecondMoment(p)].map(|role| t.source(role));
+        let weight_decay = if content.parameters[p as usize].decays { *weight_decay } else { 0.0 };
+        let op = Op::AdamW { betas: (betas.0, betas.1), eps: *eps, weight_decay };
+        let made = t.expect(op, &[inputs.as_slice(), &[factor]].concat(), Pass::Update, Place::Parameter(p));
+        let roles: Vec<Role> = made.iter().map(|id| t.walk.tensors[*id as usize].role).collect();
+        if !t.lost {
+            let at = At::walk(t.walk.walk, "role").operation(t.next - 1);
+            t.book.equal(Law::Role, at, roles, vec![Role::Weight(p), Role::FirstMoment(p), Role::SecondMoment(p)]);
+        }
+    }
+    factor
+}
+
+impl Trace<'_> {
+    /// Expects a tensor to be the gradient of a parameter.
+    pub fn is_gradient(&mut self, id: u32, parameter: u32) {
+        let role = self.walk.tensors.get(id as usize).map(|tensor| tensor.role);
+        let at = At::walk(self.walk.walk, "role").tensor(id);
+        self.book.equal(Law::Role, at, role, Some(Role::Gradient(parameter)));
+    }
+}

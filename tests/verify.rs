@@ -1,0 +1,266 @@
+//! `cramplan verify`: certificates as they are written hold, and those that were tampered with and sealed again do not.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
+#![allow(clippy::unit_arg, clippy::unnecessary_wraps, reason = "a tampering is one line: a change, and whether it applies")]
+
+mod common;
+#[path = "verify/leaves.rs"]
+mod leaves;
+#[path = "verify/settle.rs"]
+mod settle;
+#[path = "verify/tamper.rs"]
+mod tamper;
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use cramplan::check::Costed;
+use cramplan::device::{Device, HostFacts, Sourced, catalog, cpu, find};
+use cramplan::plan::{Facts, certificate::content};
+use cramplan::units::Bytes;
+use cramplan::verify::format::{Certificate, Content, Origin};
+use cramplan::verify::{Report, verify, verify_certificate};
+
+use common::{Place, costed, small};
+
+fn host(threads: u64) -> Device {
+    let facts = HostFacts {
+        model: "test".into(),
+        threads,
+        clock: None,
+        avx512: false,
+        halved: false,
+        avx2: true,
+        memory: Sourced::new(Bytes::gib(64), "test"),
+    };
+    cpu(&facts)
+}
+
+/// The text of a recipe's certificate.
+fn certificate(recipe: &str, overrides: &[&str], machine: Device) -> String {
+    let costed = costed(recipe, overrides, machine);
+    let graphs = costed.graphs();
+    let Costed { recipe, device, estimate } = costed;
+    let facts = Facts { data: None, processor: (device.name == "cpu").then(|| "test".to_owned()) };
+    Certificate::seal(content(&recipe, &device, &graphs, &estimate, &facts), Origin::default()).write()
+}
+
+fn read(recipe: &str, overrides: &[&str], machine: Device) -> Content {
+    Certificate::read(&certificate(recipe, overrides, machine)).unwrap().content
+}
+
+/// The certificates that are tampered with: on the CPU and on cards, ramped and constant, sparse and dense, every kind of budget.
+fn certificates() -> Vec<(&'static str, Content)> {
+    let dense = ["batch=Constant(16)", "objective.prediction=Dense()", "micro_batch=Auto"];
+    let clipped = ["optimizer.clip=None", "optimizer.decay=Everything", "evaluation=Evaluation(every: 50%)"];
+    vec![
+        ("ramp, steps, cpu", read(&small("steps: 40", "checkpoint: Checkpoint(every: 7),"), &[], host(2))),
+        ("dense, tokens, card", read(&small("tokens: 400000", ""), &dense, find("rtx-a6000").unwrap())),
+        ("ramp, time, card", read(&small("time: 60s, memory: 1GiB", ""), &clipped, find("rtx-2080-ti").unwrap())),
+        ("ramp, FLOPs, cpu", read(&small("flops: 1TFLOP", ""), &["objective.prediction=Sparse(20%)"], host(8))),
+        ("quick start, cpu", read(include_str!("../recipes/quickstart.ron"), &[], host(4))),
+    ]
+}
+
+fn reseal(content: Content) -> Report {
+    verify_certificate(Certificate::seal(content, Origin::default()))
+}
+
+fn broken(report: &Report) -> Vec<String> {
+    report.book.broken.iter().take(5).map(|b| format!("{:?}", (b.law, b.at, &b.stated, &b.derived))).collect()
+}
+
+#[test]
+fn certificates_hold_as_they_are_written() {
+    for (name, content) in certificates() {
+        let report = reseal(content);
+        assert!(report.holds(), "{name}: {:#?}", broken(&report));
+    }
+}
+
+#[test]
+fn every_tampering_is_caught_and_its_law_is_named() {
+    let certificates = certificates();
+    let names: BTreeSet<&str> = tamper::TAMPERINGS.iter().map(|t| t.name).collect();
+    assert!(
+        names.len() >= 100 && names.len() == tamper::TAMPERINGS.len(),
+        "{} tamperings have {} names",
+        tamper::TAMPERINGS.len(),
+        names.len()
+    );
+    for tampering in tamper::TAMPERINGS {
+        let mut times = 0;
+        for (name, certificate) in &certificates {
+            let mut content = certificate.clone();
+            if (tampering.change)(&mut content).is_none() {
+                continue;
+            }
+            // What is square is not changed by turning it around.
+            if content == *certificate {
+                continue;
+            }
+            times += 1;
+            let report = reseal(content);
+            let laws: BTreeSet<String> = report.book.broken.iter().map(|b| b.law.name()).collect();
+            assert!(laws.contains(tampering.law), "`{}` in `{name}` breaks {laws:?}, not `{}`", tampering.name, tampering.law);
+        }
+        assert!(times > 0, "`{}` applies to no certificate", tampering.name);
+    }
+}
+
+/// Tamperings after which all sums are made to agree again: only the law of the thing itself can catch them.
+#[test]
+fn tamperings_that_are_carried_through_all_sums_break_one_law() {
+    let (_, certificate) = certificates().remove(0);
+    for tampering in tamper::CARRIED_THROUGH {
+        let mut content = certificate.clone();
+        assert!((tampering.change)(&mut content).is_some(), "`{}` does not apply", tampering.name);
+        settle::settle(&mut content);
+        let report = reseal(content);
+        let laws: BTreeSet<String> = report.book.broken.iter().map(|b| b.law.name()).collect();
+        assert_eq!(laws, BTreeSet::from([tampering.law.to_owned()]), "`{}`: {:#?}", tampering.name, broken(&report));
+    }
+}
+
+#[test]
+fn settling_an_untouched_certificate_changes_nothing() {
+    let (_, certificate) = certificates().remove(0);
+    let mut settled = certificate.clone();
+    settle::settle(&mut settled);
+    assert!(reseal(settled).holds());
+}
+
+/// Every single value of a certificate is bound by a law, or is in the list of those that none binds.
+#[test]
+fn every_value_is_bound_by_a_law_or_said_to_be_free() {
+    let (mut free, mut bound) = (BTreeSet::new(), BTreeSet::new());
+    let certificates = certificates();
+    for (_, certificate) in &certificates[..3] {
+        for leaf in leaves::samples(certificate) {
+            let Some(changed) = leaves::change(certificate, &leaf) else { continue };
+            // What changes nothing in one certificate may decide in another: how often a short run is saved.
+            let set = if reseal(changed).holds() { &mut free } else { &mut bound };
+            set.insert(format!("content.{}", leaf.name));
+        }
+    }
+    let said: Vec<&str> = cramplan::verify::UNCHECKED.iter().map(|(path, _)| *path).collect();
+    let on_host = |path: &str| path.starts_with("content.device.");
+    let covered = |path: &String| on_host(path) || bound.contains(path) || said.iter().any(|s| path.starts_with(s));
+    let unsaid: Vec<&String> = free.iter().filter(|path| !covered(path)).collect();
+    assert!(bound.len() > 80, "{} paths are bound", bound.len());
+    assert!(unsaid.is_empty(), "bound by no law, and not in the list: {unsaid:#?}");
+}
+
+#[test]
+fn certificates_of_shipped_recipes_hold_on_every_card() {
+    let bert = include_str!("../recipes/crammed-bert.ron");
+    let quick = include_str!("../recipes/quickstart.ron");
+    for device in catalog() {
+        let report = reseal(read(quick, &[], device.clone()));
+        assert!(report.holds(), "quick start on {}: {:#?}", device.name, broken(&report));
+    }
+    for device in [find("rtx-2080-ti").unwrap(), find("h100-sxm").unwrap(), host(16)] {
+        let report = reseal(read(bert, &[], device.clone()));
+        assert!(report.holds(), "crammed-BERT on {}: {:#?}", device.name, broken(&report));
+    }
+}
+
+/// A number below `n`, drawn by splitmix64.
+fn draw(state: &mut u64, n: u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) % n
+}
+
+#[test]
+fn certificates_of_generated_recipes_hold() {
+    let devices: Vec<Device> = catalog().into_iter().chain([host(1), host(2), host(64)]).collect();
+    for seed in 0..60 {
+        let mut state = seed;
+        let mut pick = |choices: &[&str]| choices[draw(&mut state, choices.len() as u64) as usize].to_owned();
+        let budget = pick(&[
+            "time: 37s",
+            "time: 1h",
+            "steps: 1",
+            "steps: 1237",
+            "tokens: 1000003",
+            "flops: 3TFLOP",
+            "steps: 300, tokens: 500000",
+        ]);
+        let heads = pick(&["1", "2", "8"]);
+        let overrides: Vec<String> = [
+            format!("model.width={}", pick(&["8", "24", "64", "136"])),
+            format!("model.heads={heads}"),
+            format!("model.depth={}", pick(&["1", "2", "3"])),
+            format!("model.sequence={}", pick(&["8", "20", "64", "100"])),
+            format!("model.feed_forward.intermediate={}", pick(&["4", "96", "130"])),
+            format!("data.tokenizer.vocab={}", pick(&["64", "501", "2048"])),
+            format!("objective.prediction={}", pick(&["Dense()", "Sparse()", "Sparse(15%)", "Sparse(100%)"])),
+            format!("batch={}", pick(&["Constant(12)", "Constant(64)", "Ramp(to: 96, until: 30%)", "Ramp(to: 30, until: 100%)"])),
+            format!("micro_batch={}", pick(&["Auto", "1", "4", "7"])),
+            format!("evaluation.every={}", pick(&["20%", "10s", "5", "33%"])),
+            format!("checkpoint.every={}", pick(&["10min", "3s", "11", "7%"])),
+        ]
+        .to_vec();
+        let overrides: Vec<&str> = overrides.iter().map(String::as_str).collect();
+        let device = devices[draw(&mut state, devices.len() as u64) as usize].clone();
+        let report = reseal(read(&small(&budget, "evaluation: Evaluation(), checkpoint: Checkpoint(),"), &overrides, device));
+        assert!(report.holds(), "{seed}: {budget} {overrides:?}: {:#?}", broken(&report));
+    }
+}
+
+#[test]
+fn layout_and_place_do_not_matter_to_the_hash_and_content_does() {
+    let text = certificate(&small("steps: 4", ""), &[], host(2));
+    let certificate = Certificate::<cramplan::verify::recipe::Recipe>::read(&text).unwrap();
+    let other =
+        text.replace("  ", " \t ").replace("hash:", "/* a comment */ hash:").replace("base: \"\"", "base: \"/elsewhere\"");
+    assert_ne!(text, other);
+    assert!(verify(&other).unwrap().holds());
+    assert_eq!(verify(&other).unwrap().certificate.hash, certificate.hash);
+    let renamed = text.replace("name: \"small\"", "name: \"large\"");
+    let laws: Vec<String> = verify(&renamed).unwrap().book.broken.iter().map(|b| b.law.name()).collect();
+    assert_eq!(laws, ["hash"]);
+}
+
+#[test]
+fn what_is_no_certificate_is_refused_in_words() {
+    for (text, why) in [
+        ("Recipe()", "Plan"),
+        ("", "opening"),
+        ("Plan(version: 1, hash: \"\", recipe: ())", "format 1"),
+        ("Plan(version: 2, hash: \"\", surprise: 1)", "surprise"),
+    ] {
+        let said = verify(text).unwrap_err().to_string();
+        assert!(said.contains(why), "{text}: {said}");
+    }
+}
+
+#[test]
+fn the_verb_has_three_exit_codes_and_json() {
+    let place = Place::with(&small("steps: 4", ""));
+    place.succeed(&["plan", "--for", "rtx-a6000", "--out", "plan.ron"]);
+    let said = place.succeed(&["verify", "plan.ron"]);
+    assert!(said.contains(": holds") && said.contains("not checked"), "{said}");
+    let text = std::fs::read_to_string(place.path().join("plan.ron")).unwrap();
+    std::fs::write(place.path().join("other.ron"), text.replacen("accumulation: 4", "accumulation: 5", 1)).unwrap();
+    let output = place.run(&["verify", "other.ron", "--format", "json"]);
+    let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let laws: Vec<&str> = verdict["broken"].as_array().unwrap().iter().map(|b| b["law"].as_str().unwrap()).collect();
+    assert_eq!((output.status.code(), verdict["holds"].as_bool(), laws), (Some(1), Some(false), vec!["hash", "batch"]));
+    assert_eq!(place.run(&["verify", "recipe.ron"]).status.code(), Some(2));
+    assert_eq!(place.run(&["verify", "nothing.ron"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_certificate_of_crammed_bert_is_small_and_quick() {
+    let began = Instant::now();
+    let text = certificate(include_str!("../recipes/crammed-bert.ron"), &[], find("rtx-a6000").unwrap());
+    let written = began.elapsed();
+    let began = Instant::now();
+    assert!(verify(&text).unwrap().holds());
+    println!("{} bytes, planned and written in {written:?}, verified in {:?}", text.len(), began.elapsed());
+    assert!(text.len() < 1 << 20, "{} bytes", text.len());
+}
