@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature};
+use super::{Chain, Rule, Signature};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
-use crate::units::Bytes;
 
 /// (a, b) → a + b, of one shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,8 +20,10 @@ impl Rule for Add {
         vec![inputs[0]]
     }
 
-    fn workspace(&self, _types: Signature<'_>, _backend: Backend) -> Bytes {
-        Bytes::ZERO
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (a, b) = (c.flat(types, 0), c.flat(types, 1));
+        let sum = c.binary(a, b);
+        c.output(sum);
     }
 
     /// Into whichever operand dies here; the first such pair counts.
