@@ -109,13 +109,19 @@ impl<'a> Walked<'a> {
             uses: Vec::with_capacity(count),
             events: Vec::new(),
         };
-        walked.begin();
+        if walked.chain.is_recording() {
+            walked.begin();
+        }
         for (i, (node, deaths)) in graph.nodes().zip(&lifetimes.deaths).enumerate() {
             walked.operation(node, deaths);
-            walked.flush();
-            walked.events.push(Event::Done(i));
+            if walked.chain.is_recording() {
+                walked.flush();
+                walked.events.push(Event::Done(i));
+            }
         }
-        walked.end();
+        if walked.chain.is_recording() {
+            walked.end();
+        }
         walked
     }
 
@@ -171,8 +177,8 @@ impl<'a> Walked<'a> {
                 bill.remove(self.graph.get(*id).role.part(), Backend::Plain.holds(self.graph.ty(*id)));
             }
         }
-        for (o, id) in node.outputs.iter().enumerate().filter(|(o, _)| self.chain.output_at_peak(*o)) {
-            let _ = o;
+        let made = node.outputs.iter().enumerate().filter(|(o, _)| self.chain.output_at_peak(*o));
+        for (_, id) in made {
             bill.add(self.graph.get(*id).role.part(), self.graph.ty(*id).bytes());
         }
         bill.add(Part::Workspace, self.chain.peak().saturating_sub(bill.total()));

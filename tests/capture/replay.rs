@@ -49,6 +49,8 @@ fn kind(operation: &OperationIr) -> Kind {
             F::Exp(_) | F::Log(_) | F::Erf(_) | F::Sqrt(_) | F::Recip(_) => Kind::Elementwise,
             other => panic!("{other:?}"),
         },
+        // From the host.
+        OperationIr::Init(_) => Kind::New,
         other => panic!("{other:?}"),
     }
 }
@@ -142,16 +144,6 @@ impl Card {
         if self.buffers[buffer].1 == 0 {
             self.live -= self.buffers[buffer].0;
         }
-    }
-
-    /// Whether the card has this tensor.
-    pub fn has(&self, id: TensorId) -> bool {
-        self.tensors.contains_key(&id)
-    }
-
-    /// A tensor from the host.
-    pub fn send(&mut self, tensor: &TensorIr) {
-        self.put(tensor.id, &tensor.shape, dense(&tensor.shape));
     }
 
     /// Whether an operand may be overwritten: this is its last use, and nothing else lies in its buffer.

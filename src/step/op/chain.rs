@@ -107,7 +107,8 @@ fn padded(shape: &[u64]) -> (u64, [u64; Shape::MAX_RANK]) {
     let rank = shape.len();
     let width = shape.last().copied().unwrap_or(1).saturating_mul(ELEMENT);
     let align = if width == ELEMENT { ELEMENT } else { width.min(ALIGNMENT).next_power_of_two().max(16) };
-    let pitch = if rank < 2 { width } else { width.checked_next_multiple_of(align).unwrap_or(u64::MAX) };
+    // `align` is a power of two.
+    let pitch = if rank < 2 { width } else { width.saturating_add(align - 1) & !(align - 1) };
     let mut strides = [1u64; Shape::MAX_RANK];
     if rank > 1 {
         strides[rank - 2] = pitch / ELEMENT;
@@ -261,6 +262,11 @@ impl Chain {
         self.change(Change::Give(name));
     }
 
+    /// Whether changes are kept.
+    pub(in crate::step) fn is_recording(&self) -> bool {
+        self.changes.is_some()
+    }
+
     /// The changes since the last call.
     pub(in crate::step) fn take_changes(&mut self) -> Vec<Change> {
         self.changes.as_mut().map(std::mem::take).unwrap_or_default()
@@ -381,20 +387,15 @@ impl Chain {
 
     /// A function of the elements of two, one of which may be broadcast.
     pub fn binary(&mut self, a: Handle, b: Handle) -> Handle {
-        let covers = |a: &Handle, b: &Handle| a.shape.iter().zip(b.shape.iter()).all(|(a, b)| a >= b);
-        if self.is_alone(&a) && covers(&a, &b) {
+        if self.is_alone(&a) && a.shape.covers(&b.shape) {
             self.drop(b);
             return a;
         }
-        if self.is_alone(&b) && covers(&b, &a) {
+        if self.is_alone(&b) && b.shape.covers(&a.shape) {
             self.drop(a);
             return b;
         }
-        let mut shape = [1; Shape::MAX_RANK];
-        for (i, extent) in shape.iter_mut().enumerate().take(a.shape.len()) {
-            *extent = a.dim(i).max(b.dim(i));
-        }
-        let made = self.new_padded(Shape::new(&shape[..a.shape.len()]));
+        let made = self.new_padded(a.shape.broadcast(b.shape));
         self.drop(a);
         self.drop(b);
         made
@@ -402,10 +403,7 @@ impl Chain {
 
     /// A sum, mean or maximum along a dimension, which stays with one element.
     pub fn reduce(&mut self, x: Handle, dim: usize) -> Handle {
-        let mut shape = [1; Shape::MAX_RANK];
-        shape[..x.shape.len()].copy_from_slice(&x.shape);
-        shape[dim] = 1;
-        let made = self.new_contiguous(Shape::new(&shape[..x.shape.len()]));
+        let made = self.new_contiguous(x.shape.with(dim, 1));
         self.drop(x);
         made
     }
@@ -414,11 +412,8 @@ impl Chain {
     pub fn matmul(&mut self, a: Handle, b: Handle) -> Handle {
         let rank = a.shape.len();
         let (m, k, n) = (a.dim(rank - 2), a.dim(rank - 1), b.dim(rank - 1));
-        let mut shape = [1; Shape::MAX_RANK];
-        shape[..rank].copy_from_slice(&a.shape);
-        shape[rank - 1] = n;
         self.flops += Flops::matmul(m, n, k) * elements(&a.shape[..rank - 2]);
-        let made = self.new_padded(Shape::new(&shape[..rank]));
+        let made = self.new_padded(a.shape.with(rank - 1, n));
         let copies = [padded(&a.shape).0, padded(&b.shape).0, self.buffers[made.buffer].bytes];
         self.tuning = self.tuning.max(copies.into_iter().fold(self.live, u64::saturating_add));
         let ordered = [&a, &b].map(|x| x.is_highly_permuted().then(|| padded(&x.shape).0));
@@ -435,11 +430,8 @@ impl Chain {
     #[allow(clippy::needless_pass_by_value, reason = "the handle is used up")]
     pub fn swap(&mut self, x: Handle, i: usize, j: usize) -> Handle {
         let Handle { buffer, shape, mut strides } = x;
-        let mut extents = [1; Shape::MAX_RANK];
-        extents[..shape.len()].copy_from_slice(&shape);
-        extents.swap(i, j);
         strides.swap(i, j);
-        Handle { buffer, shape: Shape::new(&extents[..shape.len()]), strides }
+        Handle { buffer, shape: shape.swapped(i, j), strides }
     }
 
     /// The last two dimensions swapped.
@@ -507,11 +499,8 @@ impl Chain {
 
     /// `length` indices of the first dimension from `start` on.
     pub fn slice(&mut self, x: Handle, start: u64, length: u64) -> Handle {
-        let mut extents = [1; Shape::MAX_RANK];
-        extents[..x.shape.len()].copy_from_slice(&x.shape);
-        let after = extents[0] - start - length;
-        extents[0] = length;
-        let shape = Shape::new(&extents[..x.shape.len()]);
+        let after = x.rows() - start - length;
+        let shape = x.shape.with(0, length);
         let offset = |indices: u64| indices.saturating_mul(x.strides[0]).saturating_mul(ELEMENT);
         if offset(start).is_multiple_of(ALIGNMENT) && offset(after).is_multiple_of(ALIGNMENT) {
             return Handle { shape, ..x };
