@@ -44,24 +44,25 @@ struct Shape {
 
 impl Shape {
     fn draw(draw: &mut Draw, size: Size) -> Self {
-        let (widths, depths, sequences, vocabularies, batches): (&[u64], &[u64], &[u64], &[u64], &[u64]) = match size {
-            Size::Small => (
+        let [widths, depths, sequences, vocabularies, batches]: [&[u64]; 5] = match size {
+            Size::Small => [
                 &[32, 64, 80, 96, 128, 160, 192, 256],
                 &[1, 2, 3, 4, 6],
                 &[16, 24, 32, 48, 64, 100, 128],
                 &[512, 1000, 2048, 4096],
                 &[1, 2, 3, 4, 6, 8, 16, 32],
-            ),
-            Size::Large => (
+            ],
+            Size::Large => [
                 &[128, 192, 256, 320, 384, 512, 600, 768, 1024, 1280, 1536],
                 &[1, 2, 4, 6, 8, 12, 16, 24],
                 &[32, 64, 100, 128, 192, 256, 384, 512],
                 &[1000, 4096, 8192, 16384, 30522, 32768, 50304],
                 &[1, 2, 4, 7, 8, 16, 24, 32, 64, 96, 128],
-            ),
+            ],
         };
         let width = draw.one(widths);
-        let heads: Vec<u64> = [1, 2, 4, 6, 8, 12, 16].into_iter().filter(|h| width % h == 0 && width / h >= 8).collect();
+        let heads: Vec<u64> =
+            [1, 2, 4, 6, 8, 12, 16].into_iter().filter(|h| width.is_multiple_of(*h) && width / h >= 8).collect();
         let half = width * draw.one(&[2, 3, 4]) / draw.one(&[1, 2]);
         Self {
             width,
