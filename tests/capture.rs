@@ -128,7 +128,9 @@ fn replayed(recorded: &Recorded) -> Vec<(u64, u64)> {
     card.highest();
     let mut seen = Vec::new();
     for (i, part) in recorded.operations.iter().enumerate() {
-        part.iter().for_each(|operation| card.perform(operation));
+        for operation in part {
+            card.perform(operation);
+        }
         // What the executor drops without an operation: operands that were lent twice, and outputs that nothing reads.
         let here = part.iter().flat_map(|op| op.inputs().chain(op.outputs()).map(|x| x.id));
         here.filter(|id| last_use[id] == i).for_each(|id| card.remove(id));

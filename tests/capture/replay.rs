@@ -40,8 +40,15 @@ fn kind(operation: &OperationIr) -> Kind {
             N::MeanDim(_) | N::SumDim(_) | N::MaxDim(_) => Kind::Reduction,
             N::Full(_) => Kind::New,
             N::ClampMax(_) => Kind::Mask,
-            N::Add(_) | N::Sub(_) | N::Mul(_) | N::Div(_) => Kind::Elementwise,
-            N::AddScalar(_) | N::SubScalar(_) | N::MulScalar(_) | N::DivScalar(_) | N::Neg(_) => Kind::Elementwise,
+            N::Add(_)
+            | N::Sub(_)
+            | N::Mul(_)
+            | N::Div(_)
+            | N::AddScalar(_)
+            | N::SubScalar(_)
+            | N::MulScalar(_)
+            | N::DivScalar(_)
+            | N::Neg(_) => Kind::Elementwise,
             other => panic!("{other:?}"),
         },
         OperationIr::Float(_, float) => match float {
@@ -238,6 +245,8 @@ impl Card {
                 copies.push(self.take(bytes));
             }
         }
-        copies.into_iter().for_each(|copy| self.give(copy));
+        for copy in copies {
+            self.give(copy);
+        }
     }
 }
