@@ -54,8 +54,8 @@
 //! and the evaluation. The gradient is a pass over the graph ([`step::differentiate`]), so what backward needs, which buffer
 //! is overwritten and the operation at which a tensor dies are all known to the planner and to the executor alike.
 //!
-//! An operation is described in one place, a file of [`step::op`]: shapes, FLOPs, bytes, workspace for each kind of backend,
-//! what may be overwritten, and its gradient. It is run in one place, the file of the same name in `exec::op`, in two forms:
+//! An operation is described in one place, a file of [`step::op`]: shapes, FLOPs, bytes, its workspace on the CPU and the
+//! [`chain`](step::op::chain) of buffers that it is on a card, what may be overwritten, and its gradient. It is run in one place, the file of the same name in `exec::op`, in two forms:
 //! a chain of burn's tensor operations for any device, and a fused kernel on the tensors' own memory for the CPU. Tests hold
 //! both forms of every gradient against burn's autodiff, and the whole model against one written with burn's own functions.
 //!
@@ -64,7 +64,7 @@
 //! - *One description*: no second definition of the model; the model in `tests/oracle.rs` is the exception, on purpose.
 //! - *Exact*: parameters and FLOPs equal those of the official code of the paper (`tests/check.rs`); planned memory is compared
 //!   with the real heap after every single operation (`tests/memory.rs`); what a card would be asked to do is recorded and has
-//!   the plan's FLOPs (`tests/capture.rs`).
+//!   the plan's FLOPs and, operation by operation, its live memory (`tests/capture.rs`).
 //! - *Honest*: every number of a [`device::Device`] carries its source.
 //! - *Bit-exact*: draws come from [`rng`], keyed by seed, purpose, step and position; every sum has a fixed grouping; progress is
 //!   the only thing that a step takes from the clock, and the journal keeps it to the last bit.

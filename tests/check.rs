@@ -189,3 +189,20 @@ fn what_is_not_certain_is_left_to_the_user() {
         assert_eq!(std::fs::read_to_string(place.path().join("recipe.ron")).unwrap(), text);
     }
 }
+
+/// What the other tests generate is valid, the small ones of a size for real steps, and a seed gives the same again.
+#[test]
+fn generated_recipes_are_valid() {
+    use common::generate::{Size, generated};
+    common::costed_file(Path::new("recipes/crammed-mini.ron"), &[], cramplan::device::find("rtx-a6000").unwrap());
+    common::costed_file(Path::new("recipes/crammed-bert.ron"), &[], cramplan::device::find("rtx-a6000").unwrap());
+    for size in [Size::Small, Size::Large] {
+        let texts = generated(7, 40, size);
+        assert_eq!(texts, generated(7, 40, size));
+        for text in &texts {
+            let costed = common::costed(text, &[], cramplan::device::find("rtx-a6000").unwrap());
+            let tensors = costed.estimate.peak.tensors().0;
+            assert!(size == Size::Large || (4_000_000..100_000_000).contains(&tensors), "{tensors}: {text}");
+        }
+    }
+}

@@ -14,6 +14,7 @@ use cramplan::exec::trainer::{Feed, Trainer};
 use cramplan::exec::walk::Form;
 use cramplan::recipe::settings::Recipe;
 use cramplan::step::StepGraphs;
+use cramplan::step::recompute::Recompute;
 
 const RECIPE: &str = r#"Recipe(
     name: "oracle",

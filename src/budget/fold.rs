@@ -126,7 +126,7 @@ pub fn segments(graphs: &StepGraphs, walk: Walk, device: &Device, ambient: Bill)
     let backend = backend(device);
     let instants = timeline(graph, &Lifetimes::of(graph), backend, Bill::default());
     let mut all: Vec<Segment> = Vec::with_capacity(2 * graphs.groups.len() + 4);
-    let mut before = sources(graph);
+    let mut before = sources(graph, backend);
     for (i, (node, instant)) in graph.nodes().zip(&instants).enumerate() {
         let block = block_of(graphs, graph, node);
         if all.last().is_none_or(|last| last.block != block) {
@@ -146,7 +146,7 @@ pub fn segments(graphs: &StepGraphs, walk: Walk, device: &Device, ambient: Bill)
         segment.flops[pass_index(node.pass)] += node.op.rule().flops(types);
         before = instant.after;
     }
-    Segments { start: start(graphs, graph, ambient), all }
+    Segments { start: start(graphs, graph, backend, ambient), all }
 }
 
 /// The block that an operation belongs to; in the update, that of its parameter.
@@ -167,7 +167,7 @@ fn block_of(graphs: &StepGraphs, graph: &StepGraph, node: &Node) -> Option<u64> 
 }
 
 /// Memory before the walk: what is ambient, and the tensors that no operation makes, for every block.
-fn start(graphs: &StepGraphs, graph: &StepGraph, ambient: Bill) -> Change {
+fn start(graphs: &StepGraphs, graph: &StepGraph, backend: Backend, ambient: Bill) -> Change {
     let mut start = Change::between(&Bill::default(), &ambient);
     for (_, tensor) in graph.tensors().filter(|(id, _)| graph.is_source(*id)) {
         let times = match tensor.role {
@@ -176,7 +176,7 @@ fn start(graphs: &StepGraphs, graph: &StepGraph, ambient: Bill) -> Change {
             }
             Role::PositionTable | Role::Input(_) | Role::Activation => 1,
         };
-        start.0[tensor.role.part() as usize] += i128::from(tensor.ty.bytes().0) * i128::from(times);
+        start.0[tensor.role.part() as usize] += i128::from(backend.holds(&tensor.ty).0) * i128::from(times);
     }
     start
 }

@@ -82,7 +82,7 @@ impl Bill {
         self.0[part as usize] += bytes;
     }
 
-    fn remove(&mut self, part: Part, bytes: Bytes) {
+    pub(super) fn remove(&mut self, part: Part, bytes: Bytes) {
         self.0[part as usize] = self.0[part as usize].saturating_sub(bytes);
     }
 
@@ -93,11 +93,11 @@ impl Bill {
 }
 
 /// The bill of the tensors that are there before the first operation.
-pub fn sources(graph: &StepGraph) -> Bill {
+pub fn sources(graph: &StepGraph, backend: Backend) -> Bill {
     let mut bill = Bill::default();
     for (id, tensor) in graph.tensors() {
         if graph.is_source(id) {
-            bill.add(tensor.role.part(), tensor.ty.bytes());
+            bill.add(tensor.role.part(), backend.holds(&tensor.ty));
         }
     }
     bill
@@ -106,13 +106,20 @@ pub fn sources(graph: &StepGraph) -> Bill {
 /// The live memory around each operation of a walk that starts with `ambient` bytes outside the graph.
 pub fn timeline(graph: &StepGraph, lifetimes: &Lifetimes, backend: Backend, ambient: Bill) -> Vec<Instant> {
     let mut live = ambient;
-    let start = sources(graph);
+    let start = sources(graph, backend);
     for part in Part::ALL {
         live.add(part, start.part(part));
     }
+    match backend {
+        Backend::Host { threads } => on_host(graph, lifetimes, threads, live),
+        Backend::Plain => super::plain::timeline(graph, lifetimes, live),
+    }
+}
+
+fn on_host(graph: &StepGraph, lifetimes: &Lifetimes, threads: u64, mut live: Bill) -> Vec<Instant> {
     let mut instants = Vec::with_capacity(graph.nodes().len());
     for (i, node) in graph.nodes().enumerate() {
-        let workspace = node.op.rule().workspace(graph.signature(node), backend);
+        let workspace = node.op.rule().host_workspace(graph.signature(node), threads);
         let reused = &lifetimes.reuse[i];
         for (o, id) in node.outputs.iter().enumerate() {
             let tensor = graph.get(*id);

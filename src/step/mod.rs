@@ -10,6 +10,7 @@ pub mod graph;
 pub mod lifetime;
 pub mod op;
 pub mod parameter;
+pub mod plain;
 pub mod recompute;
 pub mod tensor;
 

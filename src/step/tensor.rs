@@ -52,6 +52,31 @@ impl Shape {
         all[..rank].copy_from_slice(&extents[..rank]);
         Self { extents: all, rank: rank as u8 }
     }
+
+    /// The same but for one extent.
+    #[must_use]
+    pub fn with(mut self, dim: usize, extent: u64) -> Self {
+        self.extents[dim] = extent;
+        self
+    }
+
+    /// Two extents swapped.
+    #[must_use]
+    pub fn swapped(mut self, i: usize, j: usize) -> Self {
+        self.extents.swap(i, j);
+        self
+    }
+
+    /// The larger extent of two shapes of one rank, in each dimension.
+    #[must_use]
+    pub fn broadcast(self, other: Self) -> Self {
+        Self { extents: std::array::from_fn(|i| self.extents[i].max(other.extents[i])), rank: self.rank }
+    }
+
+    /// Whether no extent is smaller than another shape's, of the same rank.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.extents.iter().zip(&other.extents).all(|(a, b)| a >= b)
+    }
 }
 
 impl Deref for Shape {

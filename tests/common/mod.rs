@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "the names say it")]
 
 pub mod draws;
+pub mod generate;
 
 use cramplan::check::Costed;
 use cramplan::device::Device;
@@ -65,7 +66,25 @@ pub fn costed(text: &str, overrides: &[&str], machine: Device) -> Costed {
     let read: &mut Read<'_> = &mut |_, _| Err("no imports".into());
     let asked = Some(machine.name.clone());
     let inputs = Inputs { entry: ("recipe.ron".into(), text.to_owned()), read, overrides: &overrides, machine, asked };
-    compile(inputs).verdict.unwrap().costed().clone()
+    let compiled = compile(inputs);
+    assert!(compiled.verdict.is_some(), "{text}\n{:#?}", compiled.diagnostics);
+    compiled.verdict.unwrap().costed().clone()
+}
+
+/// A recipe's file compiled, with what it imports from beside it.
+pub fn costed_file(path: &Path, overrides: &[&str], machine: Device) -> Costed {
+    let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+    let beside = path.parent().unwrap().to_owned();
+    let read: &mut Read<'_> = &mut |import, _| {
+        let name = beside.join(import);
+        std::fs::read_to_string(&name).map(|text| (import.to_owned(), text)).map_err(|e| e.to_string())
+    };
+    let asked = Some(machine.name.clone());
+    let text = std::fs::read_to_string(path).unwrap();
+    let entry = (path.file_name().unwrap().to_string_lossy().into_owned(), text);
+    let compiled = compile(Inputs { entry, read, overrides: &overrides, machine, asked });
+    assert!(compiled.verdict.is_some(), "{}\n{:#?}", path.display(), compiled.diagnostics);
+    compiled.verdict.unwrap().costed().clone()
 }
 
 /// A file of JSON.

@@ -104,13 +104,15 @@ impl Run for AttentionGradient {
         let shape = Shape::new(self.0, x.dim(0, 1));
         let [dout, q, k, v] = [0, 1, 2, 3].map(|i| apart(x.flat(i), shape));
         let p: Tensor<4> = x.take(4);
-        let dv = p.clone().transpose().matmul(dout.clone());
-        let dp = dout.matmul(v.transpose());
-        let along = (dp.clone() * p.clone()).sum_dim(3);
-        let ds = p * (dp - along) * f64::from(shape.scale());
-        let dq = ds.clone().matmul(k);
-        let dk = ds.transpose().matmul(q);
-        vec![together(dq), together(dk), together(dv)]
+        let dp = dout.clone().matmul(v.transpose());
+        let dv = together(p.clone().transpose().matmul(dout));
+        // P ⊙ dP in dP's memory, and P ⊙ rowsum in P's.
+        let products = dp * p.clone();
+        let along = p * products.clone().sum_dim(3);
+        let ds = (products - along) * f64::from(shape.scale());
+        let dq = together(ds.clone().matmul(k));
+        let dk = together(ds.transpose().matmul(q));
+        vec![dq, dk, dv]
     }
 }
 

@@ -26,7 +26,7 @@ impl Run for GeluGlu {
 
     fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
         let (value, gate) = (x.flat(0), x.flat(1));
-        vec![value * gate.clone() * cdf(gate)]
+        vec![cdf(gate.clone()) * gate * value]
     }
 }
 
@@ -50,7 +50,7 @@ impl Run for GeluGluGradient {
         let (dy, value, gate) = (x.flat(0), x.flat(1), x.flat(2));
         let phi = cdf(gate.clone());
         let density = (gate.clone() * gate.clone() * -0.5).exp() * 0.398_942_280_401_432_7;
-        let slope = phi.clone() + gate.clone() * density;
-        vec![dy.clone() * gate * phi, dy * value * slope]
+        let slope = density * gate.clone() + phi.clone();
+        vec![phi * gate * dy.clone(), slope * value * dy]
     }
 }

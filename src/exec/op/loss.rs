@@ -5,7 +5,7 @@ use burn::tensor::{IndexingUpdateOp, Tensor};
 use super::{Frame, Plain, Run, flat};
 use crate::exec::host::math::{exp, log_sum_exp};
 use crate::exec::host::{pieces, pieces2};
-use crate::step::op::{CrossEntropy, CrossEntropyGradient};
+use crate::step::op::{CrossEntropy, CrossEntropyGradient, loss_pieces};
 
 impl Run for CrossEntropy {
     fn host(&self, frame: &mut Frame<'_>) {
@@ -21,15 +21,20 @@ impl Run for CrossEntropy {
         loss[0] = total as f32;
     }
 
+    /// Some rows after others, so that the exponentials of all never exist at once.
     fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
         let n = x.dim(0, 0);
         let labels = x.index(1).reshape([n, 1]);
         let (logits, weights): (Tensor<2>, Tensor<1>) = (x.take(0), x.take(2));
-        let top = logits.clone().max_dim(1);
-        let lse = (logits.clone() - top.clone()).exp().sum_dim(1).log() + top;
-        let rows = flat(lse.clone() - logits.gather(1, labels));
+        let pieces = loss_pieces(n as u64).map(|(start, length)| {
+            let rows = logits.clone().narrow(0, start as usize, length as usize);
+            let top = rows.clone().max_dim(1);
+            flat((rows - top.clone()).exp().sum_dim(1).log() + top)
+        });
+        let lse = Tensor::cat(pieces.collect(), 0);
+        let rows = lse.clone() - flat(logits.gather(1, labels));
         let loss = (rows.clone() * weights).sum_dim(0);
-        vec![loss, flat(lse), rows]
+        vec![loss, lse, rows]
     }
 }
 

@@ -73,12 +73,15 @@ impl Run for LayerNormGradient {
         let (t, d) = (x.dim(1, 0), x.dim(1, 1));
         let (dy, input): (Tensor<2>, Tensor<2>) = (x.take(0), x.take(1));
         let (mean, scale) = (x.flat(2).reshape([t, 1]), x.flat(3).reshape([t, 1]));
+        let gain = x.flat(4).reshape([1, d]);
         let normal = (input - mean) * scale.clone();
-        let dgain = (dy.clone() * normal.clone()).sum_dim(0);
         let dbias = dy.clone().sum_dim(0);
-        let g = dy * x.flat(4).reshape([1, d]);
-        let along = (g.clone() * normal.clone()).mean_dim(1);
-        let dx = (g.clone() - g.mean_dim(1) - normal * along) * scale;
+        let product = dy.clone() * normal.clone();
+        let dgain = product.clone().sum_dim(0);
+        let along = (product * gain.clone()).mean_dim(1);
+        let g = dy * gain;
+        let average = g.clone().mean_dim(1);
+        let dx = (g - average - normal * along) * scale;
         vec![flat(dx), flat(dgain), flat(dbias)]
     }
 }

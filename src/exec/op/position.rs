@@ -38,10 +38,11 @@ impl Run for PositionGradient {
         out[0] = parts.iter().sum::<f64>() as f32;
     }
 
+    /// The sequences are summed first: the product is as small as the table.
     fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
         let (s, d) = (x.dim(1, 0), x.dim(1, 1));
         let dy: Tensor<3> = x.flat(0).reshape([-1, s as isize, d as isize]);
         let table = x.flat(1).reshape([1, s, d]);
-        vec![flat((dy * table).sum_dim(2).sum_dim(1).sum_dim(0))]
+        vec![flat((dy.sum_dim(0) * table).sum_dim(2).sum_dim(1))]
     }
 }

@@ -94,7 +94,7 @@ impl Run for AdamW {
         let g = g * factor;
         let m = m * b1 + g.clone() * (1.0 - b1);
         let v = v * b2 + g.clone() * g * (1.0 - b2);
-        let step = m.clone() * c.rate / (v.clone().sqrt() * c.second + self.eps);
+        let step = m.clone() / (v.clone().sqrt() * c.second + self.eps) * c.rate;
         vec![w * c.keep - step, m, v]
     }
 }

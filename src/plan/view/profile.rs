@@ -64,7 +64,7 @@ impl<'a> Profile<'a> {
         let instants = timeline(graph, &lifetimes, backend(device), ambient);
         let costs = operations(graph, device, ambient);
         let mut before = ambient;
-        let held = sources(graph);
+        let held = sources(graph, backend(device));
         for part in Part::ALL {
             before.add(part, held.part(part));
         }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature, Words};
+use super::chain::Handle;
+use super::{Chain, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -37,6 +38,12 @@ impl Attention {
     fn scratch(self, threads: u64) -> Bytes {
         TensorType::f32(&[threads, self.sequence, self.sequence]).bytes()
     }
+
+    /// `[B·S·D]` → `[B, H, S, D/H]`.
+    fn apart(self, c: &mut Chain, x: Handle, width: u64) -> Handle {
+        let x = c.reshape(x, &[0, self.sequence, self.heads, width / self.heads]);
+        c.swap(x, 1, 2)
+    }
 }
 
 impl Rule for Attention {
@@ -60,12 +67,31 @@ impl Rule for Attention {
         self.product(&types.inputs[0]) * 2
     }
 
-    /// As plain operations: heads moved apart (q, k, v and the context), the scores, and two chains of softmax.
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { threads } => self.scratch(threads),
-            Backend::Plain => types.inputs[0].bytes() * 4 + types.outputs[1].bytes() * 2,
-        }
+    fn host_workspace(&self, _types: Signature<'_>, threads: u64) -> Bytes {
+        self.scratch(threads)
+    }
+
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let width = types.inputs[0].dim(1);
+        let [q, k, v] = [0, 1, 2].map(|i| {
+            let x = c.flat(types, i);
+            self.apart(c, x, width)
+        });
+        let k = c.transpose(k);
+        let scores = c.matmul(q, k);
+        let scores = c.unary(scores);
+        let top = c.again(&scores);
+        let top = c.reduce(top, 3);
+        let e = c.binary(scores, top);
+        let e = c.unary(e);
+        let same = c.again(&e);
+        let sum = c.reduce(e, 3);
+        let p = c.binary(same, sum);
+        let same = c.again(&p);
+        let context = c.matmul(same, v);
+        let context = together(c, context);
+        c.output(context);
+        c.output(p);
     }
 
     fn differentiate(&self, node: &Node, backward: &mut Differentiator) {
@@ -83,6 +109,12 @@ impl Rule for Attention {
 /// dv = Pᵀ·do; dP = do·vᵀ; dS = P ⊙ (dP − rowsum(dP ⊙ P)); dq = dS·k/√(D/H); dk = dSᵀ·q/√(D/H).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttentionGradient(pub Attention);
+
+/// `[B, H, S, D/H]` → `[B·S·D]`.
+fn together(c: &mut Chain, x: Handle) -> Handle {
+    let x = c.swap(x, 1, 2);
+    c.reshape(x, &[0])
+}
 
 impl Rule for AttentionGradient {
     fn name(&self) -> &'static str {
@@ -104,10 +136,38 @@ impl Rule for AttentionGradient {
         self.0.product(&types.inputs[0]) * 4
     }
 
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { threads } => self.0.scratch(threads),
-            Backend::Plain => types.inputs[0].bytes() * 5 + types.inputs[4].bytes() * 3,
+    fn host_workspace(&self, _types: Signature<'_>, threads: u64) -> Bytes {
+        self.0.scratch(threads)
+    }
+
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let width = types.inputs[0].dim(1);
+        let [dout, q, k, v] = [0, 1, 2, 3].map(|i| {
+            let x = c.flat(types, i);
+            self.0.apart(c, x, width)
+        });
+        let p = c.take(types, 4);
+        let (same, v) = (c.again(&dout), c.transpose(v));
+        let dp = c.matmul(same, v);
+        let turned = c.again(&p);
+        let turned = c.transpose(turned);
+        let dv = c.matmul(turned, dout);
+        let dv = together(c, dv);
+        let same = c.again(&p);
+        let products = c.binary(dp, same);
+        let along = c.again(&products);
+        let along = c.reduce(along, 3);
+        let along = c.binary(p, along);
+        let ds = c.binary(products, along);
+        let ds = c.unary(ds);
+        let same = c.again(&ds);
+        let dq = c.matmul(same, k);
+        let dq = together(c, dq);
+        let ds = c.transpose(ds);
+        let dk = c.matmul(ds, q);
+        let dk = together(c, dk);
+        for gradient in [dq, dk, dv] {
+            c.output(gradient);
         }
     }
 }

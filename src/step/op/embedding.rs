@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature, Words};
+use super::{Backend, Chain, Rule, SelectRows, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::{Shape, TensorType};
@@ -30,8 +30,8 @@ impl Rule for Embedding {
         types.outputs[0].bytes() * 2 + types.inputs[1].bytes()
     }
 
-    fn workspace(&self, _types: Signature<'_>, _backend: Backend) -> Bytes {
-        Bytes::ZERO
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        SelectRows.plain(types, c);
     }
 
     fn differentiate(&self, node: &Node, backward: &mut Differentiator) {
@@ -67,12 +67,11 @@ impl Rule for EmbeddingGradient {
         types.inputs[1].bytes() * 3 + types.inputs[2].bytes()
     }
 
-    /// As a plain operation, burn's scatter may copy the sum and the rows.
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => Bytes::ZERO,
-            Backend::Plain => types.inputs[1].bytes() + types.inputs[0].bytes(),
-        }
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let ids = c.index(types, 2);
+        let (sum, dy) = (c.take(types, 0), c.take(types, 1));
+        let sum = c.assign(sum, ids, dy);
+        c.output(sum);
     }
 
     fn in_place(&self) -> &'static [(usize, usize)] {
@@ -96,7 +95,8 @@ impl Rule for Zeros {
         vec![TensorType::f32(&self.shape)]
     }
 
-    fn workspace(&self, _types: Signature<'_>, _backend: Backend) -> Bytes {
-        Bytes::ZERO
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let zeros = c.filled(&[types.outputs[0].elements()]);
+        c.output(zeros);
     }
 }

@@ -2,12 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature, Words};
+use super::chain::Handle;
+use super::{Chain, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
 use crate::step::tensor::TensorType;
-use crate::units::Bytes;
+
+/// Φ(z): four functions of each element.
+fn cdf(c: &mut Chain, z: Handle) -> Handle {
+    c.unary(z)
+}
 
 /// (value, gate `[T, I/2]`) → value ⊙ gelu(gate), gelu(z) = z·Φ(z) with the exact normal distribution function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,11 +35,13 @@ impl Rule for GeluGlu {
         vec![inputs[0]]
     }
 
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => Bytes::ZERO,
-            Backend::Plain => types.inputs[0].bytes() * 3,
-        }
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (value, gate) = (c.flat(types, 0), c.flat(types, 1));
+        let same = c.again(&gate);
+        let phi = cdf(c, same);
+        let gelu = c.binary(phi, gate);
+        let gated = c.binary(gelu, value);
+        c.output(gated);
     }
 
     fn differentiate(&self, node: &Node, backward: &mut Differentiator) {
@@ -65,11 +72,24 @@ impl Rule for GeluGluGradient {
         vec![inputs[1], inputs[2]]
     }
 
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => Bytes::ZERO,
-            Backend::Plain => types.inputs[0].bytes() * 5,
-        }
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (dy, value, gate) = (c.flat(types, 0), c.flat(types, 1), c.flat(types, 2));
+        let same = c.again(&gate);
+        let phi = cdf(c, same);
+        let (a, b) = (c.again(&gate), c.again(&gate));
+        let square = c.binary(a, b);
+        let density = c.unary(square);
+        let same = c.again(&gate);
+        let slope = c.binary(density, same);
+        let same = c.again(&phi);
+        let slope = c.binary(slope, same);
+        let same = c.again(&dy);
+        let dvalue = c.binary(phi, gate);
+        let dvalue = c.binary(dvalue, same);
+        let slope = c.binary(slope, value);
+        let dgate = c.binary(slope, dy);
+        c.output(dvalue);
+        c.output(dgate);
     }
 
     fn in_place(&self) -> &'static [(usize, usize)] {

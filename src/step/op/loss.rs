@@ -2,11 +2,34 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature, Words};
+use super::chain::Handle;
+use super::{Chain, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
-use crate::units::Bytes;
+
+/// Pieces of rows of which the plain form takes the exponentials one after another.
+pub const LOSS_PIECES: u64 = 8;
+
+/// The pieces of N rows: where each begins, and its length.
+pub fn loss_pieces(rows: u64) -> impl Iterator<Item = (u64, u64)> {
+    let length = rows.div_ceil(LOSS_PIECES).max(1);
+    (0..rows.div_ceil(length)).map(move |i| (i * length, length.min(rows - i * length)))
+}
+
+/// `[n, V]` → `[n]`.
+fn log_sum_exp(c: &mut Chain, x: Handle) -> Handle {
+    let n = x.rows();
+    let top = c.again(&x);
+    let top = c.reduce(top, 1);
+    let same = c.again(&top);
+    let e = c.binary(x, same);
+    let e = c.unary(e);
+    let sum = c.reduce(e, 1);
+    let log = c.unary(sum);
+    let lse = c.binary(log, top);
+    c.reshape(lse, &[n])
+}
 
 /// (logits `[N, V]`, labels `[N]`, weights `[N]`) → loss `[1]`, log-sum-exp `[N]`, loss of each row `[N]`.
 ///
@@ -29,11 +52,29 @@ impl Rule for CrossEntropy {
         vec![TensorType::f32(&[1]), rows, rows]
     }
 
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => Bytes::ZERO,
-            Backend::Plain => types.inputs[0].bytes() * 2 + types.outputs[1].bytes() * 4,
+    /// Some rows after others, so that the exponentials of all never exist at once.
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let n = types.inputs[0].dim(0);
+        let labels = c.index(types, 1);
+        let labels = c.reshape(labels, &[n, 1]);
+        let (logits, weights) = (c.take(types, 0), c.take(types, 2));
+        let mut parts = [const { None }; LOSS_PIECES as usize];
+        for (part, (start, length)) in parts.iter_mut().zip(loss_pieces(n)) {
+            let rows = c.again(&logits);
+            let rows = c.slice(rows, start, length);
+            *part = Some(log_sum_exp(c, rows));
         }
+        let lse = c.cat(parts.into_iter().flatten(), n);
+        let label = c.gather(logits, labels);
+        let label = c.reshape(label, &[n]);
+        let same = c.again(&lse);
+        let rows = c.binary(same, label);
+        let same = c.again(&rows);
+        let weighted = c.binary(same, weights);
+        let loss = c.reduce(weighted, 0);
+        c.output(loss);
+        c.output(lse);
+        c.output(rows);
     }
 
     /// The loss is where backward begins: its own gradient is 1.
@@ -61,11 +102,22 @@ impl Rule for CrossEntropyGradient {
         vec![inputs[0]]
     }
 
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => Bytes::ZERO,
-            Backend::Plain => types.inputs[0].bytes() * 2 + types.inputs[1].bytes() * 2,
-        }
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let n = types.inputs[0].dim(0);
+        let labels = c.index(types, 1);
+        let labels = c.reshape(labels, &[n, 1]);
+        let logits = c.take(types, 0);
+        let [weights, lse] = [2, 3].map(|i| {
+            let x = c.flat(types, i);
+            c.reshape(x, &[n, 1])
+        });
+        let e = c.binary(logits, lse);
+        let e = c.unary(e);
+        let same = c.again(&weights);
+        let scaled = c.binary(e, same);
+        let weights = c.unary(weights);
+        let gradient = c.assign(scaled, labels, weights);
+        c.output(gradient);
     }
 
     fn in_place(&self) -> &'static [(usize, usize)] {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature};
+use super::chain::Handle;
+use super::{Chain, Rule, Signature};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -48,6 +49,12 @@ fn packing(rule: MatMul, (m, n, k): (u64, u64, u64)) -> Bytes {
     Bytes(4 * k.min(DEPTH) * (panel(rows, m) + panel(columns, n)))
 }
 
+fn multiply(rule: MatMul, c: &mut Chain, a: Handle, b: Handle) -> Handle {
+    let a = if rule.transpose_a { c.transpose(a) } else { a };
+    let b = if rule.transpose_b { c.transpose(b) } else { b };
+    c.matmul(a, b)
+}
+
 impl Rule for MatMul {
     fn name(&self) -> &'static str {
         "matrix product"
@@ -67,11 +74,14 @@ impl Rule for MatMul {
         Flops::matmul(m, n, k)
     }
 
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => packing(*self, self.extents(&types.inputs[0], &types.inputs[1])),
-            Backend::Plain => Bytes::ZERO,
-        }
+    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+        packing(*self, self.extents(&types.inputs[0], &types.inputs[1]))
+    }
+
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (a, b) = (c.take(types, 0), c.take(types, 1));
+        let product = multiply(*self, c, a, b);
+        c.output(product);
     }
 
     /// For c = op(a)·op(b): da = dc·op(b)ᵀ and db = op(a)ᵀ·dc, each transposed back where its operand was.
@@ -110,12 +120,16 @@ impl Rule for MatMulAccumulate {
         Flops::matmul(m, n, k)
     }
 
-    /// As plain operations the product is made before it is added.
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => packing(self.0, self.0.extents(&types.inputs[1], &types.inputs[2])),
-            Backend::Plain => types.outputs[0].bytes(),
-        }
+    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+        packing(self.0, self.0.extents(&types.inputs[1], &types.inputs[2]))
+    }
+
+    /// The product is made before it is added.
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (sum, a, b) = (c.take(types, 0), c.take(types, 1), c.take(types, 2));
+        let product = multiply(self.0, c, a, b);
+        let sum = c.binary(sum, product);
+        c.output(sum);
     }
 
     fn in_place(&self) -> &'static [(usize, usize)] {

@@ -4,6 +4,7 @@
 //! Shapes: B sequences of S tokens make T = B·S rows; D is the width, H the heads, V the vocabulary, N the predicted rows.
 
 mod attention;
+pub mod chain;
 mod embedding;
 mod feed_forward;
 mod loss;
@@ -15,9 +16,10 @@ mod rows;
 mod update;
 
 pub use attention::{Attention, AttentionGradient};
+pub use chain::Chain;
 pub use embedding::{Embedding, EmbeddingGradient, Zeros};
 pub use feed_forward::{GeluGlu, GeluGluGradient};
-pub use loss::{CrossEntropy, CrossEntropyGradient};
+pub use loss::{CrossEntropy, CrossEntropyGradient, loss_pieces};
 pub use matmul::{MatMul, MatMulAccumulate};
 pub use norm::{LayerNorm, LayerNormGradient, NORM_ROWS};
 pub use position::{AddPosition, PositionGradient};
@@ -30,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use super::differentiate::Differentiator;
 use super::graph::Node;
 use super::recompute::Kind;
-use super::tensor::TensorType;
+use super::tensor::{DType, TensorType};
 use crate::units::{Bytes, Flops};
 
 /// How operations are carried out; decides what an operation needs beside its inputs and outputs.
@@ -43,6 +45,16 @@ pub enum Backend {
     },
     /// Chains of burn's tensor operations: CUDA, and every other device.
     Plain,
+}
+
+impl Backend {
+    /// Bytes of a tensor between operations: indices stay on the host, and each operation sends what it needs of them.
+    pub fn holds(self, ty: &TensorType) -> Bytes {
+        match (self, ty.dtype) {
+            (Self::Plain, DType::I32) => Bytes::ZERO,
+            _ => ty.bytes(),
+        }
+    }
 }
 
 /// The types of an operation's inputs and outputs.
@@ -93,8 +105,21 @@ pub trait Rule {
         types.bytes()
     }
 
-    /// Memory needed while it runs, beside inputs and outputs; an upper bound.
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes;
+    /// Memory that the fused kernel needs on the CPU, on this many threads, beside inputs and outputs; an upper bound.
+    fn host_workspace(&self, _types: Signature<'_>, _threads: u64) -> Bytes {
+        Bytes::ZERO
+    }
+
+    /// What the plain form does with memory, step by step: the same chain as in `exec::op`.
+    fn plain(&self, types: Signature<'_>, c: &mut Chain);
+
+    /// Memory needed while it runs, beside inputs and outputs; in plain form, where all inputs die here.
+    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
+        match backend {
+            Backend::Host { threads } => self.host_workspace(types, threads),
+            Backend::Plain => chain::beside(types, |c| self.plain(types, c)),
+        }
+    }
 
     /// Pairs (input, output): the output is written into the input's buffer where the input dies here.
     fn in_place(&self) -> &'static [(usize, usize)] {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature, Words};
+use super::{Chain, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -34,11 +34,25 @@ impl Rule for LayerNorm {
         vec![inputs[0], rows, rows]
     }
 
-    /// As plain operations: the centred rows, their squares, and the scaled rows.
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => Bytes::ZERO,
-            Backend::Plain => types.inputs[0].bytes() * 2 + types.outputs[1].bytes() * 2,
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let d = types.inputs[0].dim(1);
+        let [x, gain, bias] = [0, 1, 2].map(|i| c.take(types, i));
+        let mean = c.again(&x);
+        let mean = c.reduce(mean, 1);
+        let same = c.again(&mean);
+        let centred = c.binary(x, same);
+        let (a, b) = (c.again(&centred), c.again(&centred));
+        let square = c.binary(a, b);
+        let variance = c.reduce(square, 1);
+        let scale = c.unary(variance);
+        let same = c.again(&scale);
+        let y = c.binary(centred, same);
+        let gain = c.reshape(gain, &[1, d]);
+        let y = c.binary(y, gain);
+        let bias = c.reshape(bias, &[1, d]);
+        let y = c.binary(y, bias);
+        for made in [y, mean, scale] {
+            c.output(made);
         }
     }
 
@@ -79,10 +93,40 @@ impl Rule for LayerNormGradient {
     }
 
     /// On the host, partial sums for the gain and the bias, one pair for every [`NORM_ROWS`] rows.
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => types.inputs[4].bytes() * (2 * types.inputs[0].dim(0).div_ceil(NORM_ROWS)),
-            Backend::Plain => types.inputs[0].bytes() * 4 + types.inputs[2].bytes() * 4,
+    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+        types.inputs[4].bytes() * (2 * types.inputs[0].dim(0).div_ceil(NORM_ROWS))
+    }
+
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (t, d) = (types.inputs[1].dim(0), types.inputs[1].dim(1));
+        let (dy, x) = (c.take(types, 0), c.take(types, 1));
+        let [mean, scale] = [2, 3].map(|i| {
+            let x = c.flat(types, i);
+            c.reshape(x, &[t, 1])
+        });
+        let gain = c.flat(types, 4);
+        let gain = c.reshape(gain, &[1, d]);
+        let centred = c.binary(x, mean);
+        let same = c.again(&scale);
+        let normal = c.binary(centred, same);
+        let dbias = c.again(&dy);
+        let dbias = c.reduce(dbias, 0);
+        let (same, other) = (c.again(&dy), c.again(&normal));
+        let product = c.binary(same, other);
+        let dgain = c.again(&product);
+        let dgain = c.reduce(dgain, 0);
+        let same = c.again(&gain);
+        let product = c.binary(product, same);
+        let along = c.reduce(product, 1);
+        let g = c.binary(dy, gain);
+        let average = c.again(&g);
+        let average = c.reduce(average, 1);
+        let dx = c.binary(g, average);
+        let along = c.binary(normal, along);
+        let dx = c.binary(dx, along);
+        let dx = c.binary(dx, scale);
+        for made in [dx, dgain, dbias] {
+            c.output(made);
         }
     }
 

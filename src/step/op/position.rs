@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature, Words};
+use super::{Chain, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
@@ -25,12 +25,14 @@ impl Rule for AddPosition {
         vec![inputs[0]]
     }
 
-    /// As plain operations the scaled table and a sum are made.
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => Bytes::ZERO,
-            Backend::Plain => types.inputs[1].bytes() + types.inputs[0].bytes(),
-        }
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (s, d) = (types.inputs[1].dim(0), types.inputs[1].dim(1));
+        let [x, table, scale] = [0, 1, 2].map(|i| c.flat(types, i));
+        let x = c.reshape(x, &[0, s, d]);
+        let offset = c.binary(table, scale);
+        let offset = c.reshape(offset, &[1, s, d]);
+        let sum = c.binary(x, offset);
+        c.output(sum);
     }
 
     fn in_place(&self) -> &'static [(usize, usize)] {
@@ -62,11 +64,22 @@ impl Rule for PositionGradient {
         vec![TensorType::f32(&[1])]
     }
 
-    /// As plain operations the product is made, then its sums; on the host there is one partial sum for each sequence.
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => Bytes(types.inputs[0].dim(0) / types.inputs[1].dim(0) * 8),
-            Backend::Plain => types.inputs[0].bytes() * 2,
-        }
+    /// One partial sum for each sequence.
+    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+        Bytes(types.inputs[0].dim(0) / types.inputs[1].dim(0) * 8)
+    }
+
+    /// The sequences are summed first: the product is as small as the table.
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (s, d) = (types.inputs[1].dim(0), types.inputs[1].dim(1));
+        let [dy, table] = [0, 1].map(|i| {
+            let x = c.flat(types, i);
+            c.reshape(x, &[0, s, d])
+        });
+        let sum = c.reduce(dy, 0);
+        let product = c.binary(sum, table);
+        let sums = c.reduce(product, 2);
+        let sum = c.reduce(sums, 1);
+        c.output(sum);
     }
 }

@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature, Words};
+use super::{Chain, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
 use crate::step::tensor::TensorType;
-use crate::units::Bytes;
 
 /// (a, b) → a + b, of one shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,8 +29,10 @@ impl Rule for Add {
         vec![inputs[0]]
     }
 
-    fn workspace(&self, _types: Signature<'_>, _backend: Backend) -> Bytes {
-        Bytes::ZERO
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (a, b) = (c.flat(types, 0), c.flat(types, 1));
+        let sum = c.binary(a, b);
+        c.output(sum);
     }
 
     /// Into whichever operand dies here; the first such pair counts.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature, Words};
+use super::{Backend, Chain, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
@@ -29,8 +29,11 @@ impl Rule for SelectRows {
         types.outputs[0].bytes() * 2
     }
 
-    fn workspace(&self, _types: Signature<'_>, _backend: Backend) -> Bytes {
-        Bytes::ZERO
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let rows = c.index(types, 1);
+        let x = c.take(types, 0);
+        let selected = c.select(x, rows);
+        c.output(selected);
     }
 
     fn differentiate(&self, node: &Node, backward: &mut Differentiator) {
@@ -61,10 +64,11 @@ impl Rule for ScatterRows {
         vec![TensorType::f32(&[self.total, inputs[0].dim(1)])]
     }
 
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => Bytes::ZERO,
-            Backend::Plain => types.inputs[0].bytes() + types.outputs[0].bytes(),
-        }
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let rows = c.index(types, 1);
+        let dy = c.take(types, 0);
+        let zeros = c.filled(&types.outputs[0].shape);
+        let scattered = c.assign(zeros, rows, dy);
+        c.output(scattered);
     }
 }

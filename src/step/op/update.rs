@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Rule, Signature, Words};
+use super::chain::Handle;
+use super::{Chain, Rule, Signature, Words};
 use crate::step::tensor::TensorType;
 use crate::units::Bytes;
 
@@ -26,12 +27,19 @@ impl Rule for SumSquares {
         vec![TensorType::f32(&[1])]
     }
 
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        let partials = Bytes(types.inputs[0].elements().div_ceil(SUM_CHUNK) * 8);
-        match backend {
-            Backend::Host { .. } => partials,
-            Backend::Plain => types.inputs[0].bytes() * 2 + partials,
-        }
+    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+        Bytes(types.inputs[0].elements().div_ceil(SUM_CHUNK) * 8)
+    }
+
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let rows = if let [rows, _] = *types.inputs[0].shape { rows } else { 1 };
+        let g = c.flat(types, 0);
+        let g = c.reshape(g, &[rows, 0]);
+        let same = c.again(&g);
+        let square = c.binary(same, g);
+        let sums = c.reduce(square, 1);
+        let sum = c.reduce(sums, 0);
+        c.output(sum);
     }
 }
 
@@ -55,8 +63,25 @@ impl Rule for ClipFactor {
         vec![TensorType::f32(&[2])]
     }
 
-    fn workspace(&self, types: Signature<'_>, _backend: Backend) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
         Bytes(types.inputs.len() as u64 * 8)
+    }
+
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let count = types.inputs.len();
+        let sums: Vec<Handle> = (0..count).map(|i| c.flat(types, i)).collect();
+        let sums = c.cat(sums, count as u64);
+        let sum = c.reduce(sums, 0);
+        let norm = c.unary(sum);
+        let factor = if self.max.is_some() {
+            let factor = c.again(&norm);
+            let factor = c.unary(factor);
+            c.clamp_max(factor)
+        } else {
+            c.filled(&[1])
+        };
+        let both = c.cat([norm, factor], 2);
+        c.output(both);
     }
 }
 
@@ -83,10 +108,26 @@ impl Rule for AdamW {
         vec![inputs[0], inputs[2], inputs[3]]
     }
 
-    fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
-        match backend {
-            Backend::Host { .. } => Bytes::ZERO,
-            Backend::Plain => types.inputs[0].bytes() * 4,
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let [w, g, m, v, clip] = [0, 1, 2, 3, 4].map(|i| c.flat(types, i));
+        let factor = c.slice(clip, 1, 1);
+        let g = c.binary(g, factor);
+        let (m, same) = (c.unary(m), c.again(&g));
+        let part = c.unary(same);
+        let m = c.binary(m, part);
+        let (v, same) = (c.unary(v), c.again(&g));
+        let square = c.binary(same, g);
+        let square = c.unary(square);
+        let v = c.binary(v, square);
+        let root = c.again(&v);
+        let root = c.unary(root);
+        let same = c.again(&m);
+        let step = c.binary(same, root);
+        let step = c.unary(step);
+        let w = c.unary(w);
+        let w = c.binary(w, step);
+        for made in [w, m, v] {
+            c.output(made);
         }
     }
 

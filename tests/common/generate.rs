@@ -1,0 +1,129 @@
+//! Recipes from a seed: widths, depths, heads, sequences, micro-batches and options drawn at random, all of them valid.
+
+/// How large the recipes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// Tensors of 5 to 60 MB in all, for real steps on a CPU.
+    Small,
+    /// As large as fits on a card of 48 GiB; for what executes nothing.
+    Large,
+}
+
+/// So many recipes of a seed, each with a name of its own. Widths whose rows a card pads are among them.
+pub fn generated(seed: u64, count: usize, size: Size) -> Vec<String> {
+    let mut draw = Draw(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+    (0..count).map(|i| recipe(&mut draw, size, &format!("generated-{seed}-{i}"))).collect()
+}
+
+/// Choices by SplitMix64.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+
+    fn one<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len() as u64) as usize]
+    }
+}
+
+/// The extents of a drawn model.
+struct Shape {
+    width: u64,
+    depth: u64,
+    heads: u64,
+    sequence: u64,
+    half: u64,
+    vocabulary: u64,
+    micro_batch: u64,
+}
+
+impl Shape {
+    fn draw(draw: &mut Draw, size: Size) -> Self {
+        let [widths, depths, sequences, vocabularies, batches]: [&[u64]; 5] = match size {
+            Size::Small => [
+                &[32, 64, 80, 96, 128, 160, 192, 256],
+                &[1, 2, 3, 4, 6],
+                &[16, 24, 32, 48, 64, 100, 128],
+                &[512, 1000, 2048, 4096],
+                &[1, 2, 3, 4, 6, 8, 16, 32],
+            ],
+            Size::Large => [
+                &[128, 192, 256, 320, 384, 512, 600, 768, 1024, 1280, 1536],
+                &[1, 2, 4, 6, 8, 12, 16, 24],
+                &[32, 64, 100, 128, 192, 256, 384, 512],
+                &[1000, 4096, 8192, 16384, 30522, 32768, 50304],
+                &[1, 2, 4, 7, 8, 16, 24, 32, 64, 96, 128],
+            ],
+        };
+        let width = draw.one(widths);
+        let heads: Vec<u64> =
+            [1, 2, 4, 6, 8, 12, 16].into_iter().filter(|h| width.is_multiple_of(*h) && width / h >= 8).collect();
+        let half = width * draw.one(&[2, 3, 4]) / draw.one(&[1, 2]);
+        Self {
+            width,
+            depth: draw.one(depths),
+            heads: draw.one(&heads),
+            sequence: draw.one(sequences),
+            half,
+            vocabulary: draw.one(vocabularies),
+            micro_batch: draw.one(batches),
+        }
+    }
+
+    /// Roughly the bytes of weights, gradients, moments, and what forward keeps.
+    fn bytes(&self) -> u64 {
+        let parameters = self.vocabulary * self.width + self.depth * (4 * self.width * self.width + 3 * self.width * self.half);
+        let rows = self.micro_batch * self.sequence;
+        let kept = self.depth * (8 * self.width + 3 * self.half + self.heads * self.sequence) + self.vocabulary;
+        4 * (4 * parameters + rows * kept)
+    }
+
+    fn fits(&self, size: Size) -> bool {
+        let range = match size {
+            Size::Small => 5_000_000..60_000_000,
+            Size::Large => 0..24_000_000_000,
+        };
+        range.contains(&self.bytes())
+    }
+}
+
+fn recipe(draw: &mut Draw, size: Size, name: &str) -> String {
+    let shape = loop {
+        let shape = Shape::draw(draw, size);
+        if shape.fits(size) {
+            break shape;
+        }
+    };
+    let Shape { width, depth, heads, sequence, half, vocabulary, micro_batch } = shape;
+    let full = micro_batch * draw.one(&[1, 2, 3, 4, 16]);
+    let prediction = draw.one(&["Sparse()", "Sparse(share: 15%)", "Sparse(share: 40%)", "Dense()"]);
+    let batch = if draw.below(2) == 0 { format!("Constant({full})") } else { format!("Ramp(to: {full}, until: 60%)") };
+    let clip = draw.one(&["clip: 0.5, ", "clip: None, ", ""]);
+    let decay = draw.one(&["ExceptNorms()", "Everything()"]);
+    let weight_decay = draw.one(&["0.0", "0.01", "0.1"]);
+    let rate = draw.one(&["15%", "25%", "40%"]);
+    let protect = draw.one(&["true", "false"]);
+    let lr = draw.one(&["Constant(1e-3)", "Triangle(peak: 1e-3, start: 25%, peak_at: 75%)"]);
+    let intermediate = 2 * half;
+    format!(
+        r#"Recipe(
+    name: "{name}",
+    budget: Budget(steps: 100),
+    data: Corpus(sources: [Synthetic(4000)], tokenizer: WordPiece(vocab: {vocabulary})),
+    model: Encoder(
+        width: {width}, depth: {depth}, heads: {heads}, sequence: {sequence},
+        feed_forward: GeluGlu(intermediate: {intermediate}),
+    ),
+    objective: MaskedLm(rate: {rate}, prediction: {prediction}, protect_special: {protect}),
+    batch: {batch},
+    micro_batch: {micro_batch},
+    optimizer: AdamW({clip}weight_decay: {weight_decay}, decay: {decay}),
+    lr: {lr},
+)"#
+    )
+}
