@@ -2,17 +2,19 @@
 //!
 //! Invariant: nothing here knows a span or burn.
 //!
-//! What is left out: the text held in memory, which is added when it is known, and how efficiency varies with shape.
+//! What is left out: the text held in memory, which is added when it is known.
 
 mod fit;
 mod run;
 mod time;
 
 pub use fit::{best_micro_batch, candidates};
-pub use run::{RunEstimate, Stage};
+pub use run::{Bounds, RunEstimate, Stage, interval};
+pub use time::{error, work};
 
 use serde::{Deserialize, Serialize};
 
+use crate::device::law::Kind;
 use crate::device::{Device, DeviceKind};
 use crate::recipe::settings::Recipe;
 use crate::step::graph::{Node, Pass, StepGraph};
@@ -20,11 +22,11 @@ use crate::step::lifetime::{Bill, Lifetimes, timeline};
 use crate::step::op::Backend;
 use crate::step::parameter::ParameterCounts;
 use crate::step::tensor::Part;
-use crate::step::{StepGraphs, Walk};
-use crate::units::{Bytes, Flops, Seconds};
+use crate::step::{Extents, StepGraphs, Walk};
+use crate::units::{ByteRate, Bytes, Flops, Seconds};
 
-/// Sustained rate of writing a checkpoint, assumed: an ordinary disk with the file system's syncs.
-pub const DISK_BYTES_PER_SECOND: f64 = 2.5e8;
+/// Sustained rate of writing a checkpoint where it was not measured, assumed: an ordinary disk with the file system's syncs.
+pub const ASSUMED_DISK: ByteRate = ByteRate(2.5e8);
 
 /// What each thread keeps from its first matrix product on: `gemm`'s slab of 512 by 512 elements, and room for the lists
 /// that a step is made of.
@@ -111,6 +113,8 @@ pub struct Estimate {
     pub walks: Vec<WalkCost>,
     /// Size of a checkpoint.
     pub checkpoint: Bytes,
+    /// How long it takes to write one.
+    pub saving: Seconds,
     /// The run from first to last step.
     pub run: RunEstimate,
 }
@@ -181,15 +185,34 @@ pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device) -> Estima
         limit_source,
         walks,
         checkpoint,
+        saving: disk(device).time(checkpoint),
         run: RunEstimate::default(),
     };
     estimate.run = run::estimate(recipe, &estimate);
     estimate
 }
 
-/// How long it takes to write a checkpoint.
-pub fn checkpoint_time(bytes: Bytes) -> Seconds {
-    Seconds(bytes.as_f64() / DISK_BYTES_PER_SECOND)
+/// Model FLOPs utilisation (MFU; Chowdhery et al. 2022, "PaLM", appendix B): the FLOPs that the model's matrix products need, forward
+/// and backward, without recomputation, over those that the device could do at its peak in the time of a micro-step.
+///
+/// PaLM counts 6 FLOPs a parameter and token and 12·L·H·Q·T for attention; here the products of the graph are counted one by one, so that a
+/// decoder that sees only some rows is not counted in full. [`palm_utilisation`] is by PaLM's own formula.
+pub fn utilisation(e: &Estimate, device: &Device) -> f64 {
+    let micro_step = e.walk(Walk::Further).time;
+    device.peak.value.time(e.micro_step_flops()).0 / micro_step.0
+}
+
+/// MFU by PaLM's formula, 6N + 12·L·H·Q·T FLOPs a token: N parameters, L blocks, H·Q the width of all heads, T tokens in a sequence.
+pub fn palm_utilisation(e: &Estimate, extents: &Extents, device: &Device) -> f64 {
+    let attention = 12 * extents.depth * extents.width * extents.sequence;
+    let a_token = 6.0 * e.parameters.total as f64 + attention as f64;
+    let micro_step = e.walk(Walk::Further).time;
+    a_token * e.micro_tokens as f64 / device.peak.value.0 / micro_step.0
+}
+
+/// Rate at which a checkpoint is written.
+pub fn disk(device: &Device) -> ByteRate {
+    device.calibration.as_ref().and_then(|calibration| calibration.disk).unwrap_or(ASSUMED_DISK)
 }
 
 fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {
@@ -203,7 +226,11 @@ fn walks(graphs: &StepGraphs, device: &Device) -> (Vec<WalkCost>, Peak) {
     let mut costs = Vec::new();
     let mut highest = saving(graphs, device);
     for walk in Walk::ALL {
-        let (cost, peak) = walk_cost(graphs.walk(walk), walk, device, ambient(graphs, device, walk));
+        let (mut cost, peak) = walk_cost(graphs.walk(walk), walk, device, ambient(graphs, device, walk));
+        cost.time += match walk {
+            Walk::Update => time::beside(Kind::Update, graphs.walk(walk), 0, device),
+            _ => time::beside(Kind::MicroStep, graphs.walk(walk), graphs.extents.rows(), device),
+        };
         if peak.bytes >= highest.bytes {
             highest = peak;
         }

@@ -1,16 +1,122 @@
 //! How long an operation takes on a device.
-
-use crate::device::Device;
-use crate::step::op::{Op, Signature};
-use crate::units::Seconds;
+//!
+//! From a calibration, where the machine was measured: the law of the operation's kind ([`crate::device::law`]). Else, or for work
+//! that was not measured, a roofline (Williams, Waterman, Patterson 2009) from the device's data: the larger of arithmetic at
+//! the rate that its shape lets it reach and bytes at the bandwidth, plus the cost of starting it.
 
 use super::backend;
+use crate::device::law::{Kind, Work};
+use crate::device::{Device, DeviceKind};
+use crate::step::graph::StepGraph;
+use crate::step::op::{MatMul, Op, Signature};
+use crate::units::{Ratio, Seconds};
 
-/// Seconds of one operation: a roofline (Williams, Waterman, Patterson 2009), the larger of arithmetic at the device's sustained
-/// rate and bytes at its bandwidth, plus the cost of starting it.
+/// By which factor a step may take longer or shorter than data sheets say, less one. On the CPU that was measured, half of
+/// twenty recipes were met within a third and the worst took 1.9 times as long (`tests/bench/probe.txt`).
+const ERROR_OF_DATA_SHEETS: Ratio = Ratio(1.0);
+
+/// Seconds of one operation.
 pub fn seconds(op: &Op, types: Signature<'_>, device: &Device) -> Seconds {
+    let measured = device.calibration.as_ref().and_then(|calibration| calibration.seconds(&work(op, types)?));
+    measured.unwrap_or_else(|| roofline(op, types, device))
+}
+
+/// Seconds of a walk beside its operations: feeding a batch of so many tokens, handing tensors over, reading results. Data
+/// sheets know nothing of it.
+pub fn beside(kind: Kind, graph: &StepGraph, tokens: u64, device: &Device) -> Seconds {
+    let work = Work::new(kind, &[graph.nodes().len() as u64, tokens]);
+    device.calibration.as_ref().and_then(|calibration| calibration.seconds(&work)).unwrap_or(Seconds::ZERO)
+}
+
+/// By how much a step may differ from its estimate: it takes between 1/(1 + error) and 1 + error times as long.
+pub fn error(device: &Device) -> Ratio {
+    device.calibration.as_ref().map_or(ERROR_OF_DATA_SHEETS, |calibration| calibration.error)
+}
+
+/// An operation as the laws of time see it; none where they have no law for it.
+pub fn work(op: &Op, types: Signature<'_>) -> Option<Work> {
+    let (kind, extents) = kind_and_extents(op, types)?;
+    Some(Work::new(kind, &extents))
+}
+
+fn kind_and_extents(op: &Op, types: Signature<'_>) -> Option<(Kind, [u64; 4])> {
+    let input = |i: usize, d: usize| types.inputs[i].dim(d);
+    let elements = || [types.outputs[0].elements(), 0, 0, 0];
+    let matrix = |i: usize| [input(i, 0), input(i, 1), 0, 0];
+    let heads = |i: usize, heads: u64, sequence: u64| [input(i, 0) / sequence, heads, sequence, input(i, 1) / heads];
+    let tables = |i: usize| [input(i, 0) / input(1, 0), types.inputs[1].elements(), 0, 0];
+    Some(match op {
+        Op::MatMul(rule) => product(*rule, types, 0)?,
+        Op::MatMulAccumulate(rule) => product(rule.0, types, 1)?,
+        Op::Attention(a) => (Kind::Attention, heads(0, a.heads, a.sequence)),
+        Op::AttentionGradient(a) => (Kind::AttentionGradient, heads(0, a.0.heads, a.0.sequence)),
+        Op::LayerNorm(_) => (Kind::LayerNorm, matrix(0)),
+        Op::LayerNormGradient(_) => (Kind::LayerNormGradient, matrix(0)),
+        Op::GeluGlu(_) => (Kind::GeluGlu, elements()),
+        Op::GeluGluGradient(_) => (Kind::GeluGluGradient, elements()),
+        Op::Add(_) => (Kind::Add, elements()),
+        Op::AddPosition(_) => (Kind::AddPosition, tables(0)),
+        Op::PositionGradient(_) => (Kind::PositionGradient, tables(0)),
+        Op::Embedding(_) => (Kind::Embedding, [input(1, 0), input(0, 1), input(0, 0), 0]),
+        Op::EmbeddingGradient(_) => (Kind::EmbeddingGradient, [input(2, 0), input(0, 1), input(0, 0), 0]),
+        Op::SelectRows(_) => (Kind::SelectRows, [input(1, 0), input(0, 1), 0, 0]),
+        Op::ScatterRows(rule) => (Kind::ScatterRows, [input(1, 0), input(0, 1), rule.total, 0]),
+        Op::CrossEntropy(_) => (Kind::CrossEntropy, matrix(0)),
+        Op::CrossEntropyGradient(_) => (Kind::CrossEntropyGradient, matrix(0)),
+        Op::Zeros(_) => (Kind::Zeros, elements()),
+        Op::SumSquares(_) => (Kind::SumSquares, [types.inputs[0].elements(), 0, 0, 0]),
+        Op::ClipFactor(_) => (Kind::ClipFactor, [types.inputs.len() as u64, 0, 0, 0]),
+        Op::AdamW(_) => (Kind::AdamW, elements()),
+    })
+}
+
+/// A product of operands `i` and `i + 1`, added to a sum where there is one before them; aᵀ·bᵀ is in no step and has no law.
+fn product(rule: MatMul, types: Signature<'_>, i: usize) -> Option<(Kind, [u64; 4])> {
+    let (m, n, k) = rule.extents(&types.inputs[i], &types.inputs[i + 1]);
+    let kind = match (i, rule.transpose_a, rule.transpose_b) {
+        (0, false, false) => Kind::Product,
+        (0, true, false) => Kind::ProductTransposeA,
+        (0, false, true) => Kind::ProductTransposeB,
+        (_, false, false) => Kind::Accumulate,
+        (_, true, false) => Kind::AccumulateTransposeA,
+        (_, false, true) => Kind::AccumulateTransposeB,
+        (_, true, true) => return None,
+    };
+    Some((kind, [m, n, k, 0]))
+}
+
+fn roofline(op: &Op, types: Signature<'_>, device: &Device) -> Seconds {
     let rule = op.rule();
-    let arithmetic = device.peak.value.time(rule.flops(types)) * (1.0 / device.efficiency.value);
+    let flops = rule.flops(types);
+    let share = work(op, types).filter(|work| work.kind.is_product()).map_or(1.0, |work| shape_share(&work, device));
+    let arithmetic = device.peak.value.time(flops) * (1.0 / (device.efficiency.value * share));
     let traffic = device.bandwidth.value.time(rule.moved(types, backend(device)));
     Seconds(arithmetic.0.max(traffic.0)) + device.launch.value
+}
+
+/// The share of the rate of large products that one of this shape reaches.
+fn shape_share(product: &Work, device: &Device) -> f64 {
+    let [m, n, k, _] = product.extents.map(|x| x.max(1) as f64);
+    match device.kind {
+        // Measured on two Zen 5 cores: what a product takes beyond its multiply-adds is as if m were 70, n 10 and k 23 longer
+        // (the costs of packing b, of packing a and of writing the result; `tests/bench/probe.txt`).
+        DeviceKind::Cpu { .. } => 1.0 / (1.0 + 70.0 / m + 10.0 / n + 23.0 / k),
+        DeviceKind::Cuda => tiles_share(m, n, device),
+    }
+}
+
+/// f32 rate of one multiprocessor, assumed: from 0.35 (Turing) to 0.65 TFLOP/s (Ada), those of the data centre below.
+const MULTIPROCESSOR: f64 = 0.5e12;
+
+/// Tile and wave quantisation, after NVIDIA's "Matrix Multiplication Background" guide: the result is cut into tiles, each of
+/// which one multiprocessor makes in full; the last wave of tiles may leave multiprocessors without work. Assumed: tiles of
+/// 128 by 128, or of 64 by 64 at three quarters of the rate, whichever is faster.
+fn tiles_share(m: f64, n: f64, device: &Device) -> f64 {
+    let multiprocessors = libm::round(device.peak.value.0 / MULTIPROCESSOR).max(1.0);
+    let with = |tile: f64, rate: f64| {
+        let tiles = libm::ceil(m / tile) * libm::ceil(n / tile);
+        let waves = libm::ceil(tiles / multiprocessors);
+        rate * (m * n) / (waves * multiprocessors * tile * tile)
+    };
+    with(128.0, 1.0).max(with(64.0, 0.75))
 }

@@ -57,5 +57,6 @@ pub fn cpu(facts: &HostFacts) -> Device {
         ),
         bandwidth: Sourced::new(ByteRate(8e9 * threads.min(8) as f64), "assumed 8 GB/s a thread, up to 8 threads"),
         launch: Sourced::new(Seconds(5e-6), "assumed; starting an operation on `flex`"),
+        calibration: None,
     }
 }

@@ -1,0 +1,233 @@
+//! Seconds per micro-step as predicted after `cramplan probe`, against those of the real trainer, on twenty recipes that the
+//! probe does not know.
+//!
+//! `cargo bench --bench probe` measures this machine, draws the recipes, asks `cramplan check` for each, and then walks all of
+//! them in turns, round after round. What it printed on one machine is kept beside it, in `probe.txt`. Nothing else should run.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may panic and shows what it sees")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use cramplan::data::{Batcher, Shards};
+use cramplan::exec::host::memory::keep_big_buffers;
+use cramplan::exec::job::mask_spec_of;
+use cramplan::exec::op::Scalars;
+use cramplan::exec::probe::tokens;
+use cramplan::exec::state::State;
+use cramplan::exec::trainer::{Feed, Trainer};
+use cramplan::exec::walk::Form;
+use cramplan::recipe::settings::Recipe;
+use cramplan::rng::{Purpose, Stream};
+use cramplan::step::{StepGraphs, Walk};
+use serde_json::Value;
+
+const RECIPES: usize = 20;
+const ROUNDS: u64 = 5;
+
+/// FLOPs of a micro-step that takes milliseconds to seconds on some CPU.
+const FLOPS: std::ops::Range<f64> = 2e9..1.1e12;
+
+/// The seed of the recipes, and a number for each draw.
+struct Draws(Stream, u64);
+
+impl Draws {
+    /// Uniform by the logarithm, both ends included.
+    fn between(&mut self, low: u64, high: u64) -> u64 {
+        self.1 += 1;
+        let (low, high) = (low as f64, high as f64 + 1.0);
+        (low * (high / low).powf(self.0.uniform(0, self.1))) as u64
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        self.1 += 1;
+        all[self.0.below(1, self.1, all.len() as u64) as usize]
+    }
+}
+
+/// A recipe's text, and its name in the table.
+fn draw(draws: &mut Draws) -> (String, String) {
+    let head = draws.one_of(&[32, 64, 64, 96, 128]);
+    let heads = draws.between(1, 12).min(768 / head).max(64_u64.div_ceil(head));
+    let (width, depth) = (head * heads, draws.between(1, 12));
+    let (sequence, batch) = (draws.between(4, 64) * 8, draws.between(1, 64));
+    let vocabulary = draws.between(64, 4096) * 8;
+    let intermediate = width * draws.one_of(&[2, 3, 4, 6]);
+    let prediction = draws.one_of(&["Sparse", "Dense"]);
+    let text = format!(
+        "Recipe(
+    name: \"drawn\",
+    budget: Budget(steps: 2),
+    data: Corpus(sources: [Synthetic(1000)], tokenizer: WordPiece(vocab: {vocabulary})),
+    model: Encoder(width: {width}, depth: {depth}, heads: {heads}, sequence: {sequence}, feed_forward: GeluGlu(intermediate: {intermediate})),
+    objective: MaskedLm(rate: 25%, prediction: {prediction}),
+    batch: Constant({}),
+    micro_batch: {batch},
+    optimizer: AdamW(clip: 0.5),
+    lr: Constant(1e-3),
+)",
+        2 * batch
+    );
+    let name =
+        format!("{width:4} {depth:3} {heads:3} {:5} {sequence:5} {batch:3} {vocabulary:6} {prediction:6}", intermediate / 2);
+    (text, name)
+}
+
+/// A recipe in the race.
+struct Runner {
+    name: String,
+    recipe: Recipe,
+    trainer: Trainer,
+    shards: Shards,
+    predicted: [f64; 3],
+    by_data_sheet: [f64; 3],
+    seen: [Vec<f64>; 3],
+}
+
+fn runner(name: String, text: &str, home: &Path, device: &Device) -> Option<Runner> {
+    let recipe = common::costed(text, &[], machine()).recipe;
+    let graphs = StepGraphs::build(&recipe, recipe.full_batch() / 2);
+    let flops: f64 = graphs
+        .walk(Walk::First)
+        .nodes()
+        .map(|n| graphs.walk(Walk::First).with_signature(n, |t| n.op.rule().flops(t).as_f64()))
+        .sum();
+    if !FLOPS.contains(&flops) {
+        return None;
+    }
+    let state = State::initial(&graphs.parameters, &graphs.extents, recipe.seed, device);
+    let predicted = check(text, home);
+    let by_data_sheet = check(text, &home.join("nothing"));
+    let shards = tokens(&recipe, 8 * recipe.full_batch());
+    let trainer = Trainer::new(graphs, state, Form::Host, device);
+    Some(Runner { name, recipe, trainer, shards, predicted, by_data_sheet, seen: Default::default() })
+}
+
+fn machine() -> cramplan::device::Device {
+    cramplan::device::cpu(&cramplan::device::HostFacts {
+        model: "any".into(),
+        threads: 2,
+        clock: None,
+        avx512: false,
+        halved: false,
+        avx2: true,
+        memory: cramplan::device::Sourced::new(cramplan::units::Bytes::gib(64), "any"),
+    })
+}
+
+const WALKS: [Walk; 3] = [Walk::First, Walk::Further, Walk::Update];
+
+fn cramplan(arguments: &[&str], home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cramplan"));
+    command.args(arguments).env("CRAMPLAN_HOME", home).env("NO_COLOR", "1").current_dir(home.parent().unwrap());
+    command
+}
+
+/// What `cramplan check` says of a micro-step and an update, seconds.
+fn check(text: &str, home: &Path) -> [f64; 3] {
+    let path = home.parent().unwrap().join("drawn.ron");
+    std::fs::write(&path, text).unwrap();
+    let output = cramplan(&["check", path.to_str().unwrap(), "--format", "json"], home).output().unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    WALKS.map(|walk| json["step"]["seconds"][walk.name()].as_f64().unwrap())
+}
+
+/// A warm-up and then a step of two micro-steps, as a run does them.
+fn round(runner: &mut Runner, round: u64) {
+    let mut batcher = Batcher::new(&runner.shards, &mask_spec_of(&runner.recipe, runner.recipe.full_batch() / 2));
+    for step in 0..2 {
+        for k in 0..2 {
+            let began = Instant::now();
+            let feed = Feed::of(batcher.train_batch(4 * round + 2 * step + k), 2);
+            runner.trainer.micro_step(&feed, k == 0).unwrap();
+            if step == 1 {
+                runner.seen[k as usize].push(began.elapsed().as_secs_f64());
+            }
+            if step == 0 && k == 0 {
+                // Warm: the next is the one that counts.
+                break;
+            }
+        }
+        if step == 1 {
+            let began = Instant::now();
+            runner.trainer.update(Scalars { rate: 1e-3, step: round + 1 }).unwrap();
+            runner.seen[2].push(began.elapsed().as_secs_f64());
+        }
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--test" || argument == "--list") {
+        return;
+    }
+    keep_big_buffers();
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("home");
+    let began = Instant::now();
+    let probed = cramplan(&["probe"], &home).output().unwrap();
+    println!("{}{}", String::from_utf8_lossy(&probed.stdout), String::from_utf8_lossy(&probed.stderr));
+    println!("`cramplan probe` took {:.1} s in all\n", began.elapsed().as_secs_f64());
+    if let Some(keep) = std::env::var_os("KEEP_CALIBRATION") {
+        let directory = home.join("calibration");
+        let file = std::fs::read_dir(directory).unwrap().next().unwrap().unwrap().path();
+        std::fs::copy(file, keep).unwrap();
+    }
+
+    let device = Device::flex();
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4);
+    let mut draws = Draws(Stream::new(seed, Purpose::Language), 0);
+    let mut runners: Vec<Runner> = Vec::new();
+    while runners.len() < RECIPES {
+        let (text, name) = draw(&mut draws);
+        runners.extend(runner(name, &text, &home, &device));
+    }
+    for i in 0..ROUNDS {
+        runners.iter_mut().for_each(|runner| round(runner, i));
+    }
+    show(&runners);
+}
+
+fn show(runners: &[Runner]) {
+    println!("width depth heads half sequence batch vocabulary prediction: milliseconds of a further micro-step");
+    println!("{:44} {:>9} {:>9} {:>7}  {:>7} {:>7} {:>9}", "", "predicted", "measured", "error", "first", "update", "data sheet");
+    let mut errors: [Vec<f64>; 4] = Default::default();
+    for runner in runners {
+        let seen = [0, 1, 2].map(|i| median(&runner.seen[i]));
+        let error = |said: f64, seen: f64| said / seen - 1.0;
+        let of = [
+            error(runner.predicted[1], seen[1]),
+            error(runner.predicted[0], seen[0]),
+            error(runner.predicted[2], seen[2]),
+            error(runner.by_data_sheet[1], seen[1]),
+        ];
+        for (all, error) in errors.iter_mut().zip(of) {
+            all.push(error.abs());
+        }
+        println!(
+            "{:44} {:>9.1} {:>9.1} {:>+6.1}%  {:>+6.1}% {:>+6.1}% {:>+8.1}%",
+            runner.name,
+            runner.predicted[1] * 1e3,
+            seen[1] * 1e3,
+            of[0] * 1e2,
+            of[1] * 1e2,
+            of[2] * 1e2,
+            of[3] * 1e2
+        );
+    }
+    for (name, errors) in ["further micro-step", "first micro-step", "update", "by data sheet"].iter().zip(&errors) {
+        let above = errors.iter().filter(|error| **error > 0.2).count();
+        let worst = errors.iter().copied().fold(0.0, f64::max);
+        println!("{name:19} median error {:.1} %, worst {:.1} %, above 20 %: {above}", median(errors) * 1e2, worst * 1e2);
+    }
+}
