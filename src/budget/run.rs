@@ -184,6 +184,7 @@ fn occasions(interval: Interval, run: &RunEstimate) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::interval;
     use crate::budget::estimate;
     use crate::recipe::settings::{Batch, Recipe};
     use crate::recipe::spending::{Prices, Spent};
@@ -204,6 +205,22 @@ mod tests {
             spent.steps += 1;
             spent.micro_steps += accumulation;
         }
+    }
+
+    #[test]
+    fn slower_steps_are_fewer_in_a_day_and_take_longer_where_they_are_counted() {
+        let device = crate::device::find("rtx-a6000").unwrap();
+        let mut recipe = recipe();
+        let bounds = |recipe: &Recipe| {
+            let e = estimate(recipe, &StepGraphs::build(recipe, 4), &device);
+            interval(recipe, &e, Ratio(0.5))
+        };
+        let counted = bounds(&recipe);
+        assert!(counted.low.seconds.0 < counted.expected.seconds.0 && counted.expected.seconds.0 < counted.high.seconds.0);
+        assert!(counted.low.tokens == counted.high.tokens);
+        (recipe.budget.steps, recipe.budget.time) = (None, Some(crate::units::Seconds(600.0)));
+        let timed = bounds(&recipe);
+        assert!(timed.low.tokens > timed.expected.tokens && timed.expected.tokens > timed.high.tokens);
     }
 
     #[test]

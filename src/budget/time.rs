@@ -120,3 +120,35 @@ fn tiles_share(m: f64, n: f64, device: &Device) -> f64 {
     };
     with(128.0, 1.0).max(with(64.0, 0.75))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::find;
+    use crate::recipe::testing::recipe;
+    use crate::step::{StepGraphs, Walk};
+
+    #[test]
+    fn every_operation_of_a_step_has_a_law() {
+        let graphs = StepGraphs::build(&recipe(), 4);
+        for walk in Walk::ALL {
+            let graph = graphs.walk(walk);
+            for node in graph.nodes() {
+                let work = graph.with_signature(node, |types| work(&node.op, types));
+                assert!(work.is_some_and(|work| work.extents[0] > 0), "{}", node.op.rule().name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_shape_reaches_at_most_the_rate_of_large_products_and_nearly_that_where_it_is_large() {
+        let card = find("rtx-a6000").unwrap();
+        let share = |m, n| shape_share(&Work::new(Kind::Product, &[m, n, 768]), &card);
+        for m in [1, 64, 100, 128, 1000, 8192] {
+            for n in [1, 64, 768, 3072, 32_768] {
+                assert!(share(m, n) > 0.0 && share(m, n) <= 1.0, "{m} {n}: {}", share(m, n));
+            }
+        }
+        assert!(share(8192, 3072) > 0.95 && share(128, 128) < 0.1);
+    }
+}

@@ -93,7 +93,7 @@ pub enum Mismatch {
 impl Calibration {
     /// The calibration as it is saved.
     pub fn save(&self) -> String {
-        let pretty = ron::ser::PrettyConfig::new().depth_limit(4).compact_arrays(true);
+        let pretty = ron::ser::PrettyConfig::new().depth_limit(3).indentor(String::new());
         // Serialising plain data to a string cannot fail.
         ron::ser::to_string_pretty(self, pretty).unwrap_or_default() + "\n"
     }
@@ -163,5 +163,59 @@ impl fmt::Display for Calibrated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let day = self.at.split('T').next().unwrap_or(&self.at);
         write!(f, "measured on this machine {day}, `cramplan probe`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Machine {
+        Machine { device: "cpu".into(), model: "AMD EPYC".into(), threads: 2, program: "0.1.0".into() }
+    }
+
+    fn calibration() -> Calibration {
+        let entry = |n, seconds| Entry { extents: [n, 0, 0, 0], seconds, spread: 0.012 };
+        let entries = vec![entry(1000, 1.2345e-6), entry(100_000, 6.7891e-5)];
+        let costs = Law::fit(Kind::Add, &entries, 2).unwrap().costs();
+        Calibration {
+            format: FORMAT,
+            machine: machine(),
+            at: "2026-11-25T03:29:40Z".into(),
+            took: 50.0,
+            error: Ratio(0.1),
+            noise: Ratio(0.02),
+            disk: Some(ByteRate(2.6e8)),
+            kinds: [(Kind::Add, Measured { costs, entries })].into(),
+        }
+    }
+
+    #[test]
+    fn what_is_saved_is_what_is_read() {
+        let calibration = calibration();
+        assert_eq!(Calibration::load(&calibration.save(), &machine()), Ok(calibration));
+    }
+
+    #[test]
+    fn it_is_of_no_use_on_another_machine_or_to_another_program() {
+        let text = calibration().save();
+        let refused = |change: fn(&mut Machine)| {
+            let mut here = machine();
+            change(&mut here);
+            Calibration::load(&text, &here).unwrap_err()
+        };
+        assert!(matches!(refused(|m| m.program = "0.2.0".into()), Mismatch::Program { .. }));
+        assert!(matches!(refused(|m| m.model = "Xeon".into()), Mismatch::Model { .. }));
+        assert!(matches!(refused(|m| m.threads = 4), Mismatch::Threads { found: 2, here: 4 }));
+        assert!(matches!(Calibration::load("Calibration(", &machine()), Err(Mismatch::Unreadable(_))));
+    }
+
+    #[test]
+    fn in_use_it_gives_measured_times_and_none_for_what_was_not_measured() {
+        let used = Calibrated::new(&calibration());
+        let seconds = used.seconds(&Work::new(Kind::Add, &[1000])).unwrap().0;
+        assert!((seconds / 1.2345e-6 - 1.0).abs() < 1e-4);
+        assert_eq!(used.seconds(&Work::new(Kind::AdamW, &[1000])), None);
+        assert_eq!(used.to_string(), "measured on this machine 2026-11-25, `cramplan probe`");
     }
 }

@@ -186,6 +186,7 @@ fn in_pieces(units: f64, piece: f64, threads: u64) -> f64 {
 
 /// A measured time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(u64, u64, u64, u64, f64, f64)", into = "(u64, u64, u64, u64, f64, f64)")]
 pub struct Entry {
     /// The extents.
     pub extents: [u64; EXTENTS],
@@ -193,6 +194,25 @@ pub struct Entry {
     pub seconds: f64,
     /// Half of what lies between the quarters of the times seen, as a share of the median.
     pub spread: f64,
+}
+
+impl From<(u64, u64, u64, u64, f64, f64)> for Entry {
+    fn from((a, b, c, d, seconds, spread): (u64, u64, u64, u64, f64, f64)) -> Self {
+        Self { extents: [a, b, c, d], seconds, spread }
+    }
+}
+
+impl From<Entry> for (u64, u64, u64, u64, f64, f64) {
+    /// Five figures of the seconds and a tenth of a percent of the spread are kept.
+    fn from(entry: Entry) -> Self {
+        let [a, b, c, d] = entry.extents;
+        (a, b, c, d, figures(entry.seconds), libm::round(entry.spread * 1e3) / 1e3)
+    }
+}
+
+/// A number to five figures, so that it is short where it is written.
+fn figures(x: f64) -> f64 {
+    format!("{x:.4e}").parse().unwrap_or(x)
 }
 
 /// The law of a kind.
@@ -323,4 +343,98 @@ fn solve(rows: &[[f64; TERMS]], chosen: &[usize]) -> Option<[f64; TERMS]> {
         costs[chosen[i]] = (m[i][n] - known) / m[i][i];
     }
     Some(costs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Extents such as models have.
+    fn extents() -> impl Strategy<Value = [u64; EXTENTS]> {
+        [1..5000_u64, 1..5000_u64, 1..5000_u64, 1..200_u64]
+    }
+
+    fn kind() -> impl Strategy<Value = Kind> {
+        (0..Kind::ALL.len()).prop_map(|i| Kind::ALL[i])
+    }
+
+    /// Measurements of different shapes.
+    fn entries() -> impl Strategy<Value = Vec<Entry>> {
+        prop::collection::btree_map(extents(), 1e-6..1.0_f64, 1..40)
+            .prop_map(|all| all.into_iter().map(|(extents, seconds)| Entry { extents, seconds, spread: 0.0 }).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn at_a_measured_shape_it_gives_the_measured_time(kind in kind(), entries in entries()) {
+            let law = Law::fit(kind, &entries, 2).unwrap();
+            for entry in &entries {
+                let said = law.seconds(&Work { kind, extents: entry.extents });
+                prop_assert!((said / entry.seconds - 1.0).abs() < 1e-4, "{said} for {}", entry.seconds);
+            }
+        }
+
+        #[test]
+        fn anywhere_it_lies_between_the_corrections_of_its_sum(kind in kind(), entries in entries(), extents in extents()) {
+            let law = Law::fit(kind, &entries, 2).unwrap();
+            let work = Work { kind, extents };
+            let factor = law.seconds(&work) / law.sum(&work);
+            let corrections = law.corrections.iter().map(|(_, c)| libm::exp(f64::from(*c)));
+            let (least, most) = corrections.fold((f64::MAX, 0.0), |(a, b): (f64, f64), c| (a.min(c), b.max(c)));
+            prop_assert!(law.seconds(&work) > 0.0);
+            prop_assert!(factor >= least * 0.999 && factor <= most * 1.001, "{factor} not in {least}..{most}");
+        }
+
+        #[test]
+        fn more_of_any_extent_is_never_less_in_any_term(kind in kind(), extents in extents(), axis in 0..EXTENTS, more in 1..300_u64, threads in 1..65_u64) {
+            let mut larger = extents;
+            larger[axis] += more;
+            let terms = |extents| Work { kind, extents }.terms(threads);
+            for (a, b) in terms(extents).into_iter().zip(terms(larger)) {
+                prop_assert!(b >= a);
+            }
+        }
+
+        #[test]
+        fn no_cost_is_negative(kind in kind(), entries in entries()) {
+            prop_assert!(Law::fit(kind, &entries, 2).unwrap().costs().iter().all(|c| *c >= 0.0 && c.is_finite()));
+        }
+    }
+
+    #[test]
+    fn the_costs_of_a_machine_that_follows_the_law_are_found() {
+        let costs = [2e-5, 1e-10, 3e-11, 2e-10, 4.4e-12];
+        let entries: Vec<Entry> = (0..60_u64)
+            .map(|i| {
+                let extents = [64 << (i % 5), 64 + 96 * (i % 7), 64 + 160 * (i % 3), 0];
+                let terms = Work { kind: Kind::Product, extents }.terms(2);
+                Entry { extents, seconds: terms.iter().zip(costs).map(|(t, c)| t * c).sum(), spread: 0.0 }
+            })
+            .collect();
+        let found = Law::fit(Kind::Product, &entries, 2).unwrap().costs();
+        for (found, cost) in found.into_iter().zip(costs) {
+            assert!((found / cost - 1.0).abs() < 1e-6, "{found} for {cost}");
+        }
+    }
+
+    #[test]
+    fn far_outside_the_time_is_that_of_the_sum_times_the_mean_correction() {
+        let entry = |rows, seconds| Entry { extents: [rows, 64, 0, 0], seconds, spread: 0.0 };
+        let law = Law::fit(Kind::LayerNorm, &[entry(64, 1e-5), entry(128, 2e-5), entry(256, 4e-5)], 2).unwrap();
+        let work = |rows| Work::new(Kind::LayerNorm, &[rows, 64]);
+        assert!((law.seconds(&work(64 << 20)) / law.seconds(&work(64 << 19)) - 2.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn pieces_go_to_the_threads_in_whole_rounds() {
+        assert_eq!(in_pieces(10.0, 64.0, 2), 20.0);
+        assert_eq!(in_pieces(65.0, 64.0, 2), 128.0);
+        assert_eq!(in_pieces(129.0, 64.0, 2), 256.0);
+    }
+
+    #[test]
+    fn kinds_are_listed_in_their_order() {
+        assert!(Kind::ALL.iter().enumerate().all(|(i, kind)| *kind as usize == i));
+    }
 }

@@ -9,18 +9,22 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use burn::tensor::Device;
 use cramplan::data::{Batcher, Shards};
+use cramplan::device::Calibrated;
+use cramplan::device::calibration::Calibration;
+use cramplan::device::law::Kind;
 use cramplan::exec::host::memory::keep_big_buffers;
 use cramplan::exec::job::mask_spec_of;
 use cramplan::exec::op::Scalars;
 use cramplan::exec::probe::tokens;
 use cramplan::exec::state::State;
-use cramplan::exec::trainer::{Feed, Trainer};
+use cramplan::exec::trainer::{Feed, Moment, Trainer};
 use cramplan::exec::walk::Form;
 use cramplan::recipe::settings::Recipe;
 use cramplan::rng::{Purpose, Stream};
@@ -87,6 +91,8 @@ struct Runner {
     predicted: [f64; 3],
     by_data_sheet: [f64; 3],
     seen: [Vec<f64>; 3],
+    /// Seconds of each operation of a further micro-step, round by round.
+    operations: Vec<Vec<f64>>,
 }
 
 fn runner(name: String, text: &str, home: &Path, device: &Device) -> Option<Runner> {
@@ -105,7 +111,7 @@ fn runner(name: String, text: &str, home: &Path, device: &Device) -> Option<Runn
     let by_data_sheet = check(text, &home.join("nothing"));
     let shards = tokens(&recipe, 8 * recipe.full_batch());
     let trainer = Trainer::new(graphs, state, Form::Host, device);
-    Some(Runner { name, recipe, trainer, shards, predicted, by_data_sheet, seen: Default::default() })
+    Some(Runner { name, recipe, trainer, shards, predicted, by_data_sheet, seen: Default::default(), operations: Vec::new() })
 }
 
 fn machine() -> cramplan::device::Device {
@@ -123,7 +129,8 @@ fn machine() -> cramplan::device::Device {
 const WALKS: [Walk; 3] = [Walk::First, Walk::Further, Walk::Update];
 
 fn cramplan(arguments: &[&str], home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cramplan"));
+    let program = std::env::var("CRAMPLAN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_cramplan").to_owned());
+    let mut command = Command::new(program);
     command.args(arguments).env("CRAMPLAN_HOME", home).env("NO_COLOR", "1").current_dir(home.parent().unwrap());
     command
 }
@@ -137,28 +144,30 @@ fn check(text: &str, home: &Path) -> [f64; 3] {
     WALKS.map(|walk| json["step"]["seconds"][walk.name()].as_f64().unwrap())
 }
 
-/// A warm-up and then a step of two micro-steps, as a run does them.
+/// A warm-up and then a step of two micro-steps, as a run does them, with a look at the clock after each operation.
 fn round(runner: &mut Runner, round: u64) {
     let mut batcher = Batcher::new(&runner.shards, &mask_spec_of(&runner.recipe, runner.recipe.full_batch() / 2));
-    for step in 0..2 {
-        for k in 0..2 {
-            let began = Instant::now();
-            let feed = Feed::of(batcher.train_batch(4 * round + 2 * step + k), 2);
-            runner.trainer.micro_step(&feed, k == 0).unwrap();
-            if step == 1 {
-                runner.seen[k as usize].push(began.elapsed().as_secs_f64());
-            }
-            if step == 0 && k == 0 {
-                // Warm: the next is the one that counts.
-                break;
-            }
-        }
-        if step == 1 {
-            let began = Instant::now();
-            runner.trainer.update(Scalars { rate: 1e-3, step: round + 1 }).unwrap();
-            runner.seen[2].push(began.elapsed().as_secs_f64());
-        }
-    }
+    let mut micro_step = |trainer: &mut Trainer, k: u64, first: bool| {
+        let (mut ends, mut fed) = (Vec::new(), Instant::now());
+        let began = Instant::now();
+        let feed = Feed::of(batcher.train_batch(3 * round + k), 2);
+        let watch = &mut |moment| match moment {
+            Moment::Fed => fed = Instant::now(),
+            Moment::Done => ends.push(Instant::now()),
+        };
+        trainer.micro_step_watched(&feed, first, watch).unwrap();
+        let all = began.elapsed().as_secs_f64();
+        let starts = std::iter::once(&fed).chain(&ends);
+        (all, starts.zip(&ends).map(|(from, to)| (*to - *from).as_secs_f64()).collect::<Vec<f64>>())
+    };
+    micro_step(&mut runner.trainer, 0, true);
+    runner.seen[0].push(micro_step(&mut runner.trainer, 1, true).0);
+    let (further, operations) = micro_step(&mut runner.trainer, 2, false);
+    runner.seen[1].push(further);
+    runner.operations.push(operations);
+    let began = Instant::now();
+    runner.trainer.update(Scalars { rate: 1e-3, step: round + 1 }).unwrap();
+    runner.seen[2].push(began.elapsed().as_secs_f64());
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -196,6 +205,43 @@ fn main() {
         runners.iter_mut().for_each(|runner| round(runner, i));
     }
     show(&runners);
+    by_kind(&runners, &calibration(&home));
+}
+
+/// What the probe has saved.
+fn calibration(home: &Path) -> Calibration {
+    let file = std::fs::read_dir(home.join("calibration")).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(file).unwrap();
+    ron::from_str(&text).unwrap()
+}
+
+/// All operations of a kind in all recipes: their share of the time, and how well they are met.
+fn by_kind(runners: &[Runner], calibration: &Calibration) {
+    let laws = Calibrated::new(calibration);
+    let mut kinds: BTreeMap<Kind, (f64, f64, Vec<f64>)> = BTreeMap::new();
+    for runner in runners {
+        let graph = runner.trainer.graphs().walk(Walk::Further);
+        let mut here: BTreeMap<Kind, (f64, f64)> = BTreeMap::new();
+        for (i, node) in graph.nodes().enumerate() {
+            let work = graph.with_signature(node, |types| cramplan::budget::work(&node.op, types)).unwrap();
+            let seen = median(&runner.operations.iter().map(|round| round[i]).collect::<Vec<f64>>());
+            let sums = here.entry(work.kind).or_default();
+            *sums = (sums.0 + laws.seconds(&work).unwrap().0, sums.1 + seen);
+        }
+        let all: f64 = here.values().map(|(_, seen)| seen).sum();
+        for (kind, (said, seen)) in here {
+            let sums = kinds.entry(kind).or_default();
+            sums.0 += said / all;
+            sums.1 += seen / all;
+            sums.2.push((said / seen - 1.0).abs());
+        }
+    }
+    println!("\n{:24} {:>8} {:>8} {:>12}", "by kind", "of time", "error", "in a recipe");
+    for (kind, (said, seen, errors)) in kinds {
+        let name = format!("{kind:?}");
+        let share = seen / runners.len() as f64 * 1e2;
+        println!("{name:24} {share:>7.1}% {:>+7.1}% {:>11.1}%", (said / seen - 1.0) * 1e2, median(&errors) * 1e2);
+    }
 }
 
 fn show(runners: &[Runner]) {
