@@ -236,6 +236,27 @@ fn by_kind(runners: &[Runner], calibration: &Calibration) {
             sums.2.push((said / seen - 1.0).abs());
         }
     }
+    let began = Instant::now();
+    let works: Vec<_> = runners
+        .iter()
+        .flat_map(|runner| {
+            let graph = runner.trainer.graphs().walk(Walk::Further);
+            graph
+                .nodes()
+                .filter_map(|node| graph.with_signature(node, |types| cramplan::budget::work(&node.op, types)))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let mapped = began.elapsed().as_secs_f64() / works.len() as f64;
+    let began = Instant::now();
+    let total: f64 = works.iter().filter_map(|work| laws.seconds(work)).map(|s| s.0).sum();
+    let each = began.elapsed().as_secs_f64() / works.len() as f64;
+    println!(
+        "\nlaws: {:.0} ns an operation, {:.0} ns to find its law ({} operations of {total:.1} s)",
+        each * 1e9,
+        mapped * 1e9,
+        works.len()
+    );
     println!("\n{:24} {:>8} {:>8} {:>12}", "by kind", "of time", "error", "in a recipe");
     for (kind, (said, seen, errors)) in kinds {
         let name = format!("{kind:?}");

@@ -228,3 +228,40 @@ fn writing(trainer: &Trainer, directory: &Path) -> Option<ByteRate> {
     let bytes = parameters.counts().total as f64 * 12.0;
     (checked && written.is_ok()).then(|| ByteRate(bytes / seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_operation_of_a_walk_gets_its_seconds() {
+        let recipe = crate::recipe::testing::recipe();
+        let device = Device::flex();
+        let bench =
+            Bench { device: &device, form: Form::Host, threads: 2, memory: Bytes::gib(1), directory: Path::new("/nowhere") };
+        let mut trainer = trainer(&recipe, StepGraphs::build(&recipe, recipe.full_batch()), &bench);
+        let mut walks = Vec::new();
+        measure(&mut trainer, &recipe, &bench, 0.0, &mut |walk, works, seconds| {
+            assert!(works.len() == seconds.len() && seconds.iter().all(|s| *s > 0.0), "{walk:?}");
+            walks.push(walk);
+        })
+        .unwrap();
+        assert!(walks.len() >= 3 * STEPS.0 && walks[..3] == [Walk::First, Walk::Further, Walk::Update]);
+        assert!(writing(&trainer, bench.directory).is_none());
+    }
+
+    #[test]
+    fn tokens_are_words_of_the_vocabulary_and_the_first_are_seen_most() {
+        let recipe = crate::recipe::testing::recipe();
+        let shards = tokens(&recipe, 500);
+        let special = SPECIALS.len();
+        assert!(shards.unigrams[..special].iter().all(|n| *n == 0));
+        assert!(shards.unigrams[special] > 50 * shards.unigrams[recipe.vocabulary() as usize - 1].max(1));
+        assert_eq!(shards.unigrams.iter().sum::<u64>(), 500 * recipe.model.sequence);
+    }
+
+    #[test]
+    fn chains_have_recipes_of_their_own_extents() {
+        assert!(chains().all(|chain| chain.width.is_multiple_of(chain.heads) && chain.recipe().contains("micro_batch")));
+    }
+}

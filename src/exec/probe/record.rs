@@ -120,3 +120,43 @@ fn median_and_spread(seen: &[f64]) -> (f64, f64) {
     let median = at(0.5);
     (median, (at(0.75) - at(0.25)) / 2.0 / median)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Walks of chains of norms whose operations take as long as a machine that follows the law would.
+    fn record() -> Record {
+        let mut record = Record::default();
+        for chain in 0..8 {
+            let works: Vec<Option<Work>> =
+                [100, 300, 900].into_iter().map(|rows| Some(Work::new(Kind::LayerNorm, &[rows << (chain % 4), 64]))).collect();
+            let seconds: Vec<f64> = works.iter().flatten().map(|work| 1e-6 + 1e-9 * work.terms(2)[2]).collect();
+            for walk in [Walk::First, Walk::Further, Walk::Further] {
+                record.note(chain, walk, &works, &seconds);
+            }
+        }
+        record
+    }
+
+    #[test]
+    fn chains_that_follow_the_law_are_met_by_the_laws_of_the_others() {
+        let found = record().found(2, None, 1.0);
+        assert!(found.error.0 < 1e-6 && found.noise.0 == 0.0 && found.chains == 8, "{found:?}");
+        assert_eq!(found.kinds[&Kind::LayerNorm].entries.len(), 12);
+    }
+
+    #[test]
+    fn operations_of_one_shape_count_as_their_mean() {
+        let work = Some(Work::new(Kind::Add, &[1000]));
+        let mut record = Record::default();
+        record.note(0, Walk::First, &[work, None, work], &[1e-6, 5.0, 3e-6]);
+        assert_eq!(record.found(2, None, 1.0).kinds[&Kind::Add].entries[0].seconds, 2e-6);
+    }
+
+    #[test]
+    fn half_of_what_lies_between_the_quarters_is_the_spread() {
+        assert_eq!(median_and_spread(&[1.0, 2.0, 4.0, 5.0, 100.0]), (4.0, 0.375));
+        assert_eq!(median_and_spread(&[]), (0.0, 0.0));
+    }
+}
