@@ -18,7 +18,7 @@ use cramplan::units::Flops;
 fn graphs(name: &str, smaller: &[&str]) -> StepGraphs {
     let path = format!("{}/recipes/{name}", env!("CARGO_MANIFEST_DIR"));
     let card = cramplan::device::find("rtx-a6000").unwrap();
-    common::costed(&std::fs::read_to_string(path).unwrap(), smaller, card).graphs
+    common::costed(&std::fs::read_to_string(path).unwrap(), smaller, card).graphs()
 }
 
 fn source(role: Role, ty: &TensorType, device: &Device) -> Value {

@@ -45,7 +45,7 @@ fn graphs() -> (StepGraphs, cramplan::device::Device) {
         memory: cramplan::device::Sourced::new(cramplan::units::Bytes::gib(8), "test"),
     });
     let costed = common::costed(RECIPE, &[], machine);
-    (costed.graphs, costed.device)
+    (costed.graphs(), costed.device)
 }
 
 fn source(role: Role, ty: &TensorType, device: &Device) -> Value {

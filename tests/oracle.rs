@@ -111,7 +111,7 @@ fn relative(a: &[f32], b: &[f32]) -> f64 {
 #[test]
 fn loss_and_gradients_of_a_two_layer_model_equal_those_of_autodiff() {
     let recipe = recipe();
-    let graphs = StepGraphs::build(&recipe, 4);
+    let graphs = StepGraphs::build(&recipe, 4, Recompute::NOTHING);
     let plain = Device::flex();
     let state = State::initial(&graphs.parameters, &graphs.extents, 7, &plain);
 

@@ -1,107 +1,162 @@
-//! Choosing the micro-batch: the fastest that fits.
+//! Choosing micro-batch and recomputation: the least time in the memory that there is.
+//!
+//! # The space
+//!
+//! A plan is a micro-batch and, for each [`Kind`](crate::step::recompute::Kind) of operation, how many blocks recompute it.
+//!
+//! - Micro-batches are the divisors of the full batch up to [`LARGEST`], so that no step is rounded up; or the one that the recipe fixes.
+//! - Blocks that recompute a kind are counted from the first, in quarters of the depth rounded up to whole blocks; or as the recipe says.
+//!
+//! # The order
+//!
+//! Time is that of a token in a step at the full batch. Of the plans that recompute no more than the recipe asks for, those within
+//! [`AS_GOOD`] of the fastest are as good, and of these the one with the lowest peak sets the pace. Of all plans that are not slower, the
+//! one with the lowest peak is *the* plan, wherever it fits. Where it does not, it is the fastest that fits; where none does, the one with
+//! the lowest peak, and its estimate says that it does not fit.
+//!
+//! So the plan is found exactly, and more memory never gives a slower one: whatever fits in less than *the* plan is slower than it.
 
-use std::collections::BTreeMap;
-
-use super::{Estimate, estimate};
+use super::compose::Composer;
+use super::{Costs, Estimate, estimate_at, limit};
 use crate::device::Device;
+use crate::recipe::decode::MicroBatch;
 use crate::recipe::settings::Recipe;
-use crate::step::{StepGraphs, Walk};
+use crate::step::recompute::{Kind, Recompute};
+use crate::units::Bytes;
 
-/// A micro-batch within this factor of the fastest is as good; the one that needs least memory is taken.
-const AS_GOOD: f64 = 1.01;
+/// A plan within this factor of the fastest is as good.
+pub const AS_GOOD: f64 = 1.01;
 
 /// Largest micro-batch that is considered.
-const LARGEST: u64 = 4096;
+pub const LARGEST: u64 = 4096;
 
-/// The micro-batches that are considered: the divisors of the full batch, so that no step is rounded up.
+/// Parts that the blocks are divided into.
+const PARTS: u64 = 4;
+
+/// The micro-batches that are considered.
 pub fn candidates(full_batch: u64) -> Vec<u64> {
     (1..=full_batch.min(LARGEST)).filter(|b| full_batch.is_multiple_of(*b)).collect()
 }
 
-/// The micro-batch that is taken where the recipe says `Auto`, with its graphs and estimate.
-///
-/// Memory grows with the micro-batch, so the candidates that fit are a prefix, and its end is found by bisection; where none
-/// fits, the smallest is returned and its estimate says so. The time of a token falls with the micro-batch, since each
-/// operation starts once for more of them, so the smallest that is as good as the largest is found by bisection too.
-pub fn best_micro_batch(recipe: &Recipe, device: &Device) -> (StepGraphs, Estimate) {
-    let batches = candidates(recipe.full_batch());
-    let mut search = Search { recipe, device, last: None, tried: BTreeMap::new() };
-    let fitting = first_that(batches.len(), |i| !search.estimate(batches[i]).fits());
-    let largest = fitting.saturating_sub(1);
-    let enough = seconds_per_token(search.estimate(batches[largest])) * AS_GOOD;
-    let chosen = first_that(largest, |i| seconds_per_token(search.estimate(batches[i])) <= enough);
-    search.found(batches[chosen])
+/// How many of `depth` blocks may recompute a kind.
+pub fn levels(depth: u64) -> Vec<u64> {
+    let mut levels: Vec<u64> = (0..=PARTS).map(|part| (depth * part).div_ceil(PARTS)).collect();
+    levels.dedup();
+    levels
 }
 
-/// A search among micro-batches, each costed once.
-struct Search<'a> {
-    recipe: &'a Recipe,
-    device: &'a Device,
-    /// The graphs that were costed last: the next ones share what does not depend on the micro-batch, and then take their memory, which is
-    /// faster than more of it.
-    last: Option<StepGraphs>,
-    tried: BTreeMap<u64, Estimate>,
+/// Every choice of what to recompute.
+pub fn recomputations(depth: u64) -> impl Iterator<Item = Recompute> {
+    let levels = levels(depth);
+    let count = levels.len().pow(Kind::ALL.len() as u32);
+    (0..count).map(move |mut n| {
+        let mut level = || {
+            let level = levels[n % levels.len()];
+            n /= levels.len();
+            level
+        };
+        Recompute(std::array::from_fn(|_| level()))
+    })
 }
 
-impl Search<'_> {
-    fn estimate(&mut self, batch: u64) -> &Estimate {
-        if !self.tried.contains_key(&batch) {
-            let graphs = self.graphs(batch);
-            self.tried.insert(batch, estimate(self.recipe, &graphs, self.device));
-            self.last = Some(graphs);
+/// A plan of the space with what it costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Sequences in a micro-batch.
+    pub micro_batch: u64,
+    /// What is recomputed.
+    pub recompute: Recompute,
+    /// Seconds of a token, in a step at the full batch.
+    pub per_token: f64,
+    /// Highest memory.
+    pub peak: Bytes,
+}
+
+impl Point {
+    fn key_by_peak(&self) -> (Bytes, f64, u64) {
+        (self.peak, self.per_token, self.micro_batch)
+    }
+
+    pub(super) fn is_lower_than(&self, other: &Self) -> bool {
+        self.key_by_peak() < other.key_by_peak()
+    }
+
+    pub(super) fn is_faster_than(&self, other: &Self) -> bool {
+        (self.per_token, self.peak, self.micro_batch) < (other.per_token, other.peak, other.micro_batch)
+    }
+}
+
+fn lowest(points: impl Iterator<Item = Point>) -> Option<Point> {
+    points.reduce(|a, b| if b.is_lower_than(&a) { b } else { a })
+}
+
+/// The estimate of the plan that the recipe's device and limits lead to.
+pub fn fit(recipe: &Recipe, device: &Device) -> Estimate {
+    let point = choose(recipe, device, limit(recipe, device).0);
+    estimate_at(recipe, device, point.micro_batch, point.recompute)
+}
+
+/// The plan of the space for a limit of memory; see the module's documentation for the order.
+pub fn choose(recipe: &Recipe, device: &Device, limit: Bytes) -> Point {
+    let batches = match recipe.micro_batch {
+        MicroBatch::Fixed(batch) => vec![batch],
+        MicroBatch::Auto => candidates(recipe.full_batch()),
+    };
+    let asked = Recompute::asked(recipe);
+    let mut plain: Vec<(Point, Costs)> =
+        batches.into_iter().map(|batch| plain(recipe, device, batch, asked.unwrap_or(Recompute::NOTHING))).collect();
+    plain.sort_by(|a, b| a.0.per_token.total_cmp(&b.0.per_token));
+    let points = || plain.iter().map(|(point, _)| *point);
+    let fastest = points().map(|point| point.per_token).fold(f64::INFINITY, f64::min);
+    let Some(pace) = lowest(points().filter(|point| point.per_token <= fastest * AS_GOOD)) else {
+        return Point { micro_batch: 1, recompute: Recompute::NOTHING, per_token: f64::INFINITY, peak: Bytes(u64::MAX) };
+    };
+    if asked.is_some() {
+        return settle(pace, limit, points());
+    }
+    let mut composers: Vec<Composer<'_>> =
+        plain.iter().map(|(point, costs)| Composer::new(recipe, device, point, costs)).collect();
+    let the = composers.iter_mut().fold(pace, |best, composer| composer.lowest_within(best));
+    if the.peak <= limit {
+        return the;
+    }
+    let fastest = composers.iter_mut().fold(None, |best, composer| composer.fastest_within(limit, best));
+    fastest.unwrap_or_else(|| composers.iter_mut().fold(the, |best, composer| composer.lowest(best)))
+}
+
+/// The plan where what is recomputed is fixed.
+fn settle(pace: Point, limit: Bytes, points: impl Iterator<Item = Point> + Clone) -> Point {
+    if pace.peak <= limit {
+        return pace;
+    }
+    let fitting = points.clone().filter(|point| point.peak <= limit);
+    let fastest = fitting.reduce(|a, b| if b.is_faster_than(&a) { b } else { a });
+    fastest.or_else(|| lowest(points)).unwrap_or(pace)
+}
+
+/// A plan costed from its folded graphs.
+fn plain(recipe: &Recipe, device: &Device, micro_batch: u64, recompute: Recompute) -> (Point, Costs) {
+    let costs = Costs::of(recipe, device, micro_batch, recompute);
+    let per_token = costs.per_token(recipe.full_batch().div_ceil(micro_batch), micro_batch * recipe.model.sequence);
+    (Point { micro_batch, recompute, per_token, peak: costs.peak.bytes }, costs)
+}
+
+impl Composer<'_> {
+    /// The plan with the lowest peak of those that are not slower than `best`, and `best` itself.
+    fn lowest_within(&mut self, best: Point) -> Point {
+        // Recomputing only ever takes longer than keeping, and what a block is given is always kept.
+        if self.plain().per_token > best.per_token || self.least() >= best.peak {
+            return best;
         }
-        &self.tried[&batch]
+        self.points_within(best.per_token).fold(best, |best, point| if point.is_lower_than(&best) { point } else { best })
     }
 
-    fn graphs(&mut self, batch: u64) -> StepGraphs {
-        match self.last.take() {
-            Some(last) if last.extents.batch == batch => last,
-            Some(last) => last.at(self.recipe, batch),
-            None => StepGraphs::build(self.recipe, batch),
+    /// The fastest plan that fits, or `best` where that is faster.
+    fn fastest_within(&mut self, limit: Bytes, best: Option<Point>) -> Option<Point> {
+        let pace = best.map_or(f64::INFINITY, |best| best.per_token);
+        if self.plain().per_token > pace || self.least() > limit {
+            return best;
         }
-    }
-
-    fn found(mut self, batch: u64) -> (StepGraphs, Estimate) {
-        let graphs = self.graphs(batch);
-        let estimate = self.tried.remove(&batch).unwrap_or_else(|| estimate(self.recipe, &graphs, self.device));
-        (graphs, estimate)
-    }
-}
-
-/// The first number below `n` for which `holds`, or `n`; it must hold for every number from there on.
-fn first_that(n: usize, mut holds: impl FnMut(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, n);
-    while low < high {
-        let middle = low.midpoint(high);
-        if holds(middle) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    low
-}
-
-fn seconds_per_token(e: &Estimate) -> f64 {
-    let micro = e.walk(Walk::First).time + e.walk(Walk::Further).time * (e.accumulation - 1) as f64;
-    (micro + e.walk(Walk::Update).time).0 / (e.accumulation * e.micro_tokens) as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{candidates, first_that};
-
-    #[test]
-    fn candidates_divide_the_batch() {
-        assert_eq!(candidates(12), [1, 2, 3, 4, 6, 12]);
-    }
-
-    #[test]
-    fn bisection_finds_the_first() {
-        for n in 0..20 {
-            for first in 0..=n {
-                assert_eq!(first_that(n, |i| i >= first), first);
-            }
-        }
+        self.fastest(limit, best)
     }
 }

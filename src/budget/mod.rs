@@ -4,25 +4,28 @@
 //!
 //! What is left out: the text held in memory, which is added when it is known.
 
-mod fit;
+mod compose;
+pub mod fit;
+mod fold;
 mod run;
 mod time;
 
-pub use fit::{best_micro_batch, candidates};
+pub use fit::{candidates, fit};
+pub use fold::{Segment, Segments, WalkCost, segments, walk_cost};
 pub use run::{Bounds, RunEstimate, Stage, interval};
-pub use time::{error, work};
+pub use time::{error, palm_utilisation, utilisation, work};
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::law::Kind;
 use crate::device::{Device, DeviceKind};
 use crate::recipe::settings::Recipe;
-use crate::step::graph::{Node, Pass, StepGraph};
+use crate::step::graph::StepGraph;
 use crate::step::lifetime::{Bill, Lifetimes, timeline};
 use crate::step::op::Backend;
 use crate::step::parameter::ParameterCounts;
+use crate::step::recompute::Recompute;
 use crate::step::tensor::Part;
-use crate::step::{Extents, StepGraphs, Walk};
+use crate::step::{StepGraphs, Walk};
 use crate::units::{ByteRate, Bytes, Flops, Seconds};
 
 /// Sustained rate of writing a checkpoint where it was not measured, assumed: an ordinary disk with the file system's syncs.
@@ -75,23 +78,6 @@ pub struct OpCost {
     pub live: Bytes,
 }
 
-/// What one walk costs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WalkCost {
-    /// Which walk.
-    pub walk: Walk,
-    /// FLOPs of the forward pass.
-    pub forward: Flops,
-    /// FLOPs of the backward pass.
-    pub backward: Flops,
-    /// Time.
-    pub time: Seconds,
-    /// Highest memory in it.
-    pub peak: Bytes,
-    /// How many operations.
-    pub operations: usize,
-}
-
 /// The whole estimate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -99,6 +85,8 @@ pub struct Estimate {
     pub micro_batch: u64,
     /// Micro-batches per step at the full batch.
     pub accumulation: u64,
+    /// What is recomputed.
+    pub recompute: Recompute,
     /// Tokens per micro-batch.
     pub micro_tokens: u64,
     /// Parameters.
@@ -135,6 +123,16 @@ impl Estimate {
         let first = self.walk(Walk::First);
         first.forward + first.backward
     }
+
+    /// FLOPs of a micro-step as they are executed, recomputation included.
+    pub fn executed_flops(&self) -> Flops {
+        self.micro_step_flops() + self.walk(Walk::First).recompute
+    }
+
+    /// Time of a step with this many micro-batches.
+    pub fn step_time(&self, accumulation: u64) -> Seconds {
+        self.walk(Walk::First).time + self.walk(Walk::Further).time * (accumulation - 1) as f64 + self.walk(Walk::Update).time
+    }
 }
 
 /// The costs of a graph's operations, in order.
@@ -153,7 +151,6 @@ pub fn operations(graph: &StepGraph, device: &Device, ambient: Bill) -> Vec<OpCo
 
 /// State that is in memory during a walk but is not part of its graph: moments, position table, gradients.
 pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
-    let weights: Bytes = graphs.parameters.iter().map(|(_, p)| Bytes(p.elements() * 4)).sum();
     let table = Bytes(graphs.extents.sequence * graphs.extents.width * 4);
     let mut bill = Bill::default();
     bill.add(Part::Process, device.overhead.value);
@@ -162,22 +159,74 @@ pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
     }
     match walk {
         Walk::Update => bill.add(Part::Weights, table),
-        Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, weights * 2),
+        Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, Bytes(graphs.counts().total) * 8),
     }
     bill
 }
 
-/// Estimates a recipe on a device at a given micro-batch.
-pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device) -> Estimate {
-    let (walks, peak) = walks(graphs, device);
-    let (limit, limit_source) = limit(recipe, device);
-    let parameters = graphs.parameters.counts();
-    let checkpoint = Bytes(parameters.total.saturating_mul(12));
+/// What the walks of a step cost, and the highest memory.
+#[derive(Clone, Debug)]
+pub struct Costs {
+    /// In the order of [`Walk::ALL`].
+    pub walks: Vec<WalkCost>,
+    /// The highest memory in each walk, in the order of [`Walk::ALL`], and while the state is saved.
+    pub peaks: Vec<Peak>,
+    /// The highest of all that happens in the run.
+    pub peak: Peak,
+    /// The micro-steps that happen, as their segments: the first, and the further one where the full batch takes more than one.
+    pub micro_steps: Vec<Segments>,
+}
+
+impl Costs {
+    /// The costs of a recipe at a micro-batch and a choice of what to recompute, from folded graphs.
+    pub fn of(recipe: &Recipe, device: &Device, micro_batch: u64, recompute: Recompute) -> Self {
+        let graphs = StepGraphs::folded(recipe, micro_batch, recompute.groups(recipe.model.depth));
+        Self::of_graphs(&graphs, device, recipe.full_batch() > micro_batch)
+    }
+
+    /// The costs of a step from its graphs, full or folded; `accumulates` where a step can have several micro-steps.
+    pub fn of_graphs(graphs: &StepGraphs, device: &Device, accumulates: bool) -> Self {
+        let all = Walk::ALL.map(|walk| segments(graphs, walk, device, ambient(graphs, device, walk)));
+        let (walks, mut peaks): (Vec<WalkCost>, Vec<Peak>) =
+            Walk::ALL.into_iter().zip(&all).map(|(walk, segments)| walk_cost(graphs, walk, segments)).unzip();
+        let happens = |peak: &&Peak| accumulates || peak.walk != Some(Walk::Further);
+        let saving = saving(graphs, device);
+        let peak = peaks.iter().filter(happens).fold(&saving, |a, b| if b.bytes >= a.bytes { b } else { a }).clone();
+        peaks.push(saving);
+        let [first, further, ..] = all;
+        let micro_steps = if accumulates { vec![first, further] } else { vec![first] };
+        Self { walks, peaks, peak, micro_steps }
+    }
+
+    /// Highest memory outside the micro-steps.
+    fn elsewhere(&self) -> Bytes {
+        let outside = self.peaks.iter().filter(|peak| !matches!(peak.walk, Some(Walk::First | Walk::Further)));
+        outside.map(|peak| peak.bytes).max().unwrap_or_default()
+    }
+
+    /// Seconds of a token in a step of so many micro-batches of so many tokens.
+    pub fn per_token(&self, accumulation: u64, micro_tokens: u64) -> f64 {
+        self.per_token_with([Walk::First, Walk::Further].map(|walk| self.walks[walk as usize].time), accumulation, micro_tokens)
+    }
+
+    /// As [`Costs::per_token`], with other times of the first and of a further micro-step.
+    fn per_token_with(&self, [first, further]: [Seconds; 2], accumulation: u64, micro_tokens: u64) -> f64 {
+        let update = self.walks[Walk::Update as usize].time;
+        (first + further * (accumulation - 1) as f64 + update).0 / (accumulation * micro_tokens) as f64
+    }
+}
+
+/// Estimates a recipe on a device from its graphs, full or folded.
+pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: Recompute) -> Estimate {
     let micro_batch = graphs.extents.batch;
-    let accumulation = recipe.full_batch().div_ceil(micro_batch);
+    let Costs { walks, peak, .. } = Costs::of_graphs(graphs, device, recipe.full_batch() > micro_batch);
+    let (limit, limit_source) = limit(recipe, device);
+    let parameters = graphs.counts();
+    let checkpoint = Bytes(parameters.total.saturating_mul(12));
     let mut estimate = Estimate {
         micro_batch,
-        accumulation,
+        accumulation: recipe.full_batch().div_ceil(micro_batch),
+        recompute,
         micro_tokens: graphs.extents.rows(),
         parameters,
         peak,
@@ -192,27 +241,15 @@ pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device) -> Estima
     estimate
 }
 
-/// Model FLOPs utilisation (MFU; Chowdhery et al. 2022, "PaLM", appendix B): the FLOPs that the model's matrix products need, forward
-/// and backward, without recomputation, over those that the device could do at its peak in the time of a micro-step.
-///
-/// PaLM counts 6 FLOPs a parameter and token and 12·L·H·Q·T for attention; here the products of the graph are counted one by one, so that a
-/// decoder that sees only some rows is not counted in full. [`palm_utilisation`] is by PaLM's own formula.
-pub fn utilisation(e: &Estimate, device: &Device) -> f64 {
-    let micro_step = e.walk(Walk::Further).time;
-    device.peak.value.time(e.micro_step_flops()).0 / micro_step.0
-}
-
-/// MFU by PaLM's formula, 6N + 12·L·H·Q·T FLOPs a token: N parameters, L blocks, H·Q the width of all heads, T tokens in a sequence.
-pub fn palm_utilisation(e: &Estimate, extents: &Extents, device: &Device) -> f64 {
-    let attention = 12 * extents.depth * extents.width * extents.sequence;
-    let a_token = 6.0 * e.parameters.total as f64 + attention as f64;
-    let micro_step = e.walk(Walk::Further).time;
-    a_token * e.micro_tokens as f64 / device.peak.value.0 / micro_step.0
-}
-
 /// Rate at which a checkpoint is written.
 pub fn disk(device: &Device) -> ByteRate {
     device.calibration.as_ref().and_then(|calibration| calibration.disk).unwrap_or(ASSUMED_DISK)
+}
+
+/// The estimate of a recipe at a micro-batch and a choice of what to recompute, from folded graphs.
+pub fn estimate_at(recipe: &Recipe, device: &Device, micro_batch: u64, recompute: Recompute) -> Estimate {
+    let graphs = StepGraphs::folded(recipe, micro_batch, recompute.groups(recipe.model.depth));
+    estimate(recipe, &graphs, device, recompute)
 }
 
 fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {
@@ -222,31 +259,14 @@ fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {
     }
 }
 
-fn walks(graphs: &StepGraphs, device: &Device) -> (Vec<WalkCost>, Peak) {
-    let mut costs = Vec::new();
-    let mut highest = saving(graphs, device);
-    for walk in Walk::ALL {
-        let (mut cost, peak) = walk_cost(graphs.walk(walk), walk, device, ambient(graphs, device, walk));
-        cost.time += match walk {
-            Walk::Update => time::beside(Kind::Update, graphs.walk(walk), 0, device),
-            _ => time::beside(Kind::MicroStep, graphs.walk(walk), graphs.extents.rows(), device),
-        };
-        if peak.bytes >= highest.bytes {
-            highest = peak;
-        }
-        costs.push(cost);
-    }
-    (costs, highest)
-}
-
 /// Memory while the state is saved: the host writes one tensor after another, each by way of two copies.
 fn saving(graphs: &StepGraphs, device: &Device) -> Peak {
     let mut bill = ambient(graphs, device, Walk::Evaluate);
     let e = &graphs.extents;
-    let sizes: Vec<Bytes> = graphs.parameters.iter().map(|(_, p)| Bytes(p.elements().saturating_mul(4))).collect();
-    bill.add(Part::Weights, sizes.iter().copied().sum::<Bytes>() + Bytes(e.sequence * e.width * 4));
+    bill.add(Part::Weights, Bytes(graphs.counts().total) * 4 + Bytes(e.sequence * e.width * 4));
     if let Backend::Host { .. } = backend(device) {
-        bill.add(Part::Workspace, sizes.into_iter().max().unwrap_or_default() * 2);
+        let largest = graphs.parameters.iter().map(|(_, p)| Bytes(p.elements()) * 4).max();
+        bill.add(Part::Workspace, largest.unwrap_or_default() * 2);
     }
     peak_of(bill, None, 0, "saving a checkpoint".to_owned())
 }
@@ -254,30 +274,6 @@ fn saving(graphs: &StepGraphs, device: &Device) -> Peak {
 fn peak_of(bill: Bill, walk: Option<Walk>, index: usize, operation: String) -> Peak {
     let parts = Part::ALL.into_iter().map(|part| (part, bill.part(part))).collect();
     Peak { bytes: bill.total(), parts, walk, index, operation }
-}
-
-fn walk_cost(graph: &StepGraph, walk: Walk, device: &Device, ambient: Bill) -> (WalkCost, Peak) {
-    let instants = timeline(graph, &Lifetimes::of(graph), backend(device), ambient);
-    let mut cost =
-        WalkCost { walk, forward: Flops::ZERO, backward: Flops::ZERO, time: Seconds::ZERO, peak: Bytes::ZERO, operations: 0 };
-    let (mut highest, mut at): (Bill, Option<(usize, &Node)>) = (Bill::default(), None);
-    for (index, (node, instant)) in graph.nodes().zip(&instants).enumerate() {
-        let (flops, time) =
-            graph.with_signature(node, |types| (node.op.rule().flops(types), time::seconds(&node.op, types, device)));
-        match node.pass {
-            Pass::Forward => cost.forward += flops,
-            Pass::Backward => cost.backward += flops,
-            Pass::Update => {}
-        }
-        cost.time += time;
-        cost.operations += 1;
-        if instant.during.total() > highest.total() {
-            (highest, at) = (instant.during, Some((index, node)));
-        }
-    }
-    cost.peak = highest.total();
-    let (index, name) = at.map_or((0, String::new()), |(i, node)| (i, format!("{} in {}", node.op.rule().name(), node.place)));
-    (cost, peak_of(highest, Some(walk), index, name))
 }
 
 #[cfg(test)]
@@ -309,7 +305,7 @@ mod tests {
             (Prediction::Sparse { share: Some(Ratio(0.15)) }, 207_467_053_056, 622_401_159_168),
         ] {
             recipe.objective.prediction = prediction;
-            let estimate = estimate(&recipe, &StepGraphs::build(&recipe, 8), &test_device());
+            let estimate = estimate_at(&recipe, &test_device(), 8, Recompute::NOTHING);
             assert_eq!(estimate.walk(Walk::First).forward, Flops(forward));
             assert_eq!(estimate.micro_step_flops(), Flops(both));
         }
@@ -318,7 +314,7 @@ mod tests {
     #[test]
     fn parameters_of_crammed_bert_equal_those_of_the_official_code() {
         let recipe = testing::parse(include_str!("../../recipes/crammed-bert.ron"));
-        let counts = StepGraphs::build(&recipe, 1).parameters.counts();
+        let counts = StepGraphs::build(&recipe, 1, Recompute::NOTHING).counts();
         assert_eq!((counts.total, counts.non_embedding, counts.decayed), (119_589_889, 94_424_064, 119_537_665));
     }
 
@@ -326,14 +322,14 @@ mod tests {
     fn a_larger_micro_batch_never_needs_less_memory() {
         let recipe = testing::recipe();
         let peaks: Vec<Bytes> =
-            [1, 2, 3, 4, 8, 16].map(|b| estimate(&recipe, &StepGraphs::build(&recipe, b), &test_device()).peak.bytes).to_vec();
+            [1, 2, 3, 4, 8, 16].map(|b| estimate_at(&recipe, &test_device(), b, Recompute::NOTHING).peak.bytes).to_vec();
         assert!(peaks.is_sorted());
     }
 
     #[test]
     fn a_budget_in_steps_is_planned_exactly() {
         let recipe = testing::recipe();
-        let estimate = estimate(&recipe, &StepGraphs::build(&recipe, 4), &test_device());
+        let estimate = estimate_at(&recipe, &test_device(), 4, Recompute::NOTHING);
         assert_eq!((estimate.run.steps, estimate.run.tokens.0), (20, 20 * 8 * 16));
     }
 }

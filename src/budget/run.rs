@@ -109,7 +109,7 @@ fn walk(recipe: &Recipe, e: &Estimate, not_for_steps: Seconds) -> RunEstimate {
             break;
         }
         let until = if accumulation < wanted { Ratio(progress) } else { recipe.batch.stage_end(accumulation, e.micro_batch) };
-        let step = Step { accumulation, seconds: step_time(e, accumulation) };
+        let step = Step { accumulation, seconds: e.step_time(accumulation).0 };
         let count = alike(recipe, &prices, &spent, step, until);
         spent = after(spent, step, count);
         note(&mut run, step, count, Ratio(recipe.budget.progress(&spent, &prices)));
@@ -129,10 +129,6 @@ fn walk(recipe: &Recipe, e: &Estimate, not_for_steps: Seconds) -> RunEstimate {
 struct Step {
     accumulation: u64,
     seconds: f64,
-}
-
-fn step_time(e: &Estimate, accumulation: u64) -> f64 {
-    (e.walk(Walk::First).time + e.walk(Walk::Further).time * (accumulation - 1) as f64 + e.walk(Walk::Update).time).0
 }
 
 fn after(spent: Spent, step: Step, count: u64) -> Spent {
@@ -185,11 +181,11 @@ fn occasions(interval: Interval, run: &RunEstimate) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::interval;
-    use crate::budget::estimate;
+    use crate::budget::estimate_at;
     use crate::recipe::settings::{Batch, Recipe};
     use crate::recipe::spending::{Prices, Spent};
     use crate::recipe::testing::recipe;
-    use crate::step::StepGraphs;
+    use crate::step::recompute::Recompute;
     use crate::units::Ratio;
 
     /// Steps and micro-steps one by one, as the executor does them.
@@ -212,7 +208,7 @@ mod tests {
         let device = crate::device::find("rtx-a6000").unwrap();
         let mut recipe = recipe();
         let bounds = |recipe: &Recipe| {
-            let e = estimate(recipe, &StepGraphs::build(recipe, 4), &device);
+            let e = estimate_at(recipe, &device, 4, Recompute::NOTHING);
             interval(recipe, &e, Ratio(0.5))
         };
         let counted = bounds(&recipe);
@@ -233,7 +229,7 @@ mod tests {
                 let mut recipe = recipe();
                 recipe.batch = Batch::Ramp { to: 96, until: Ratio(until) };
                 (recipe.budget.steps, recipe.budget.tokens) = (steps, tokens);
-                let e = estimate(&recipe, &StepGraphs::build(&recipe, 4), &device);
+                let e = estimate_at(&recipe, &device, 4, Recompute::NOTHING);
                 let prices = Prices { tokens: e.micro_tokens, flops: 1.0, ..Prices::default() };
                 assert_eq!((e.run.steps, e.run.micro_steps), one_by_one(&recipe, 4, &prices), "{steps:?} {tokens:?} {until}");
             }

@@ -4,15 +4,15 @@
 //! that was not measured, a roofline (Williams, Waterman, Patterson 2009) from the device's data: the larger of arithmetic at
 //! the rate that its shape lets it reach and bytes at the bandwidth, plus the cost of starting it.
 
-use super::backend;
+use super::{Estimate, backend};
 use crate::device::law::{Kind, Work};
 use crate::device::{Device, DeviceKind};
-use crate::step::graph::StepGraph;
 use crate::step::op::{MatMul, Op, Signature};
+use crate::step::{Extents, Walk};
 use crate::units::{Ratio, Seconds};
 
-/// By which factor a step may take longer or shorter than data sheets say, less one. On the CPU that was measured, half of
-/// twenty recipes were met within a third and the worst took 1.9 times as long (`tests/bench/probe.txt`).
+/// By which factor a step may take longer or shorter than data sheets say, less one: assumed. On the one CPU where it was measured,
+/// half of twenty recipes were met within 25 % and the worst by 44 % (`tests/bench/probe.txt`); no card has been measured.
 const ERROR_OF_DATA_SHEETS: Ratio = Ratio(1.0);
 
 /// Seconds of one operation.
@@ -21,16 +21,36 @@ pub fn seconds(op: &Op, types: Signature<'_>, device: &Device) -> Seconds {
     measured.unwrap_or_else(|| roofline(op, types, device))
 }
 
-/// Seconds of a walk beside its operations: feeding a batch of so many tokens, handing tensors over, reading results. Data
-/// sheets know nothing of it.
-pub fn beside(kind: Kind, graph: &StepGraph, tokens: u64, device: &Device) -> Seconds {
-    let work = Work::new(kind, &[graph.nodes().len() as u64, tokens]);
-    device.calibration.as_ref().and_then(|calibration| calibration.seconds(&work)).unwrap_or(Seconds::ZERO)
+/// Seconds that a walk takes beside its operations: feeding a batch of so many tokens, handing tensors over, reading results.
+/// The first is of the walk, the second of each of its operations. Data sheets know nothing of it.
+pub fn beside(walk: Walk, tokens: u64, device: &Device) -> (Seconds, Seconds) {
+    let kind = if walk == Walk::Update { Kind::Update } else { Kind::MicroStep };
+    let costs = device.calibration.as_ref().and_then(|calibration| calibration.costs(kind)).unwrap_or_default();
+    let [call, operation, token, ..] = costs;
+    (Seconds(call + token * tokens as f64), Seconds(operation))
 }
 
 /// By how much a step may differ from its estimate: it takes between 1/(1 + error) and 1 + error times as long.
 pub fn error(device: &Device) -> Ratio {
     device.calibration.as_ref().map_or(ERROR_OF_DATA_SHEETS, |calibration| calibration.error)
+}
+
+/// Model FLOPs utilisation (MFU; Chowdhery et al. 2022, "PaLM", appendix B): the FLOPs that the model's matrix products need, forward
+/// and backward, without recomputation, over those that the device could do at its peak in the time of a micro-step.
+///
+/// PaLM counts 6 FLOPs a parameter and token and 12·L·H·Q·T for attention; here the products of the graph are counted one by one, so that a
+/// decoder that sees only some rows is not counted in full. [`palm_utilisation`] is by PaLM's own formula.
+pub fn utilisation(e: &Estimate, device: &Device) -> f64 {
+    let micro_step = e.walk(Walk::Further).time;
+    device.peak.value.time(e.micro_step_flops()).0 / micro_step.0
+}
+
+/// MFU by PaLM's formula, 6N + 12·L·H·Q·T FLOPs a token: N parameters, L blocks, H·Q the width of all heads, T tokens in a sequence.
+pub fn palm_utilisation(e: &Estimate, extents: &Extents, device: &Device) -> f64 {
+    let attention = 12 * extents.depth * extents.width * extents.sequence;
+    let a_token = 6.0 * e.parameters.total as f64 + attention as f64;
+    let micro_step = e.walk(Walk::Further).time;
+    a_token * e.micro_tokens as f64 / device.peak.value.0 / micro_step.0
 }
 
 /// An operation as the laws of time see it; none where they have no law for it.
@@ -98,9 +118,9 @@ fn roofline(op: &Op, types: Signature<'_>, device: &Device) -> Seconds {
 fn shape_share(product: &Work, device: &Device) -> f64 {
     let [m, n, k, _] = product.extents.map(|x| x.max(1) as f64);
     match device.kind {
-        // Measured on two Zen 5 cores: what a product takes beyond its multiply-adds is as if m were 70, n 10 and k 23 longer
-        // (the costs of packing b, of packing a and of writing the result; `tests/bench/probe.txt`).
-        DeviceKind::Cpu { .. } => 1.0 / (1.0 + 70.0 / m + 10.0 / n + 23.0 / k),
+        // Measured on two Zen 5 cores: packing an element of b costs as much as 41 to 131 multiply-adds, by how the product reads
+        // its operands, one of a as 6 to 17, and handling one of the result as 21 to 44. Taken: about the middle of each.
+        DeviceKind::Cpu { .. } => 1.0 / (1.0 + 70.0 / m + 12.0 / n + 35.0 / k),
         DeviceKind::Cuda => tiles_share(m, n, device),
     }
 }
@@ -125,11 +145,12 @@ mod tests {
     use super::*;
     use crate::device::find;
     use crate::recipe::testing::recipe;
-    use crate::step::{StepGraphs, Walk};
+    use crate::step::StepGraphs;
+    use crate::step::recompute::Recompute;
 
     #[test]
     fn every_operation_of_a_step_has_a_law() {
-        let graphs = StepGraphs::build(&recipe(), 4);
+        let graphs = StepGraphs::build(&recipe(), 4, Recompute::NOTHING);
         for walk in Walk::ALL {
             let graph = graphs.walk(walk);
             for node in graph.nodes() {

@@ -1,26 +1,31 @@
 //! Is it feasible? A [`Feasible`] can be made only here, and only a [`Feasible`] can be lowered into a plan.
 
-use crate::budget::{Estimate, best_micro_batch, candidates, estimate};
+use crate::budget::{Estimate, candidates, estimate_at, fit};
 use crate::device::Device;
 use crate::diag::{Code, Diagnostic};
-use crate::recipe::decode::{MicroBatch, Places};
+use crate::recipe::decode::Places;
 use crate::recipe::settings::Recipe;
 use crate::recipe::spending::Limit;
 use crate::step::tensor::Part;
 use crate::step::{StepGraphs, Walk};
 use crate::units::{Seconds, Tokens};
 
-/// A recipe with its graphs and its estimate on a device.
+/// A recipe with its estimate on a device.
 #[derive(Clone, Debug)]
 pub struct Costed {
     /// The recipe.
     pub recipe: Recipe,
     /// The device it was costed on.
     pub device: Device,
-    /// The graphs of its step.
-    pub graphs: StepGraphs,
     /// What it costs.
     pub estimate: Estimate,
+}
+
+impl Costed {
+    /// The graphs of its step, in full.
+    pub fn graphs(&self) -> StepGraphs {
+        StepGraphs::build(&self.recipe, self.estimate.micro_batch, self.estimate.recompute)
+    }
 }
 
 /// Proof that a recipe fits its device and its budget.
@@ -39,19 +44,9 @@ impl Feasible {
     }
 }
 
-/// Costs a recipe on a device, choosing the micro-batch where the recipe leaves it open.
+/// Costs a recipe on a device, choosing micro-batch and recomputation where the recipe leaves them open.
 pub fn cost(recipe: &Recipe, device: &Device) -> Costed {
-    let (graphs, estimate) = match recipe.micro_batch {
-        MicroBatch::Auto => best_micro_batch(recipe, device),
-        MicroBatch::Fixed(batch) => at(recipe, device, batch),
-    };
-    Costed { recipe: recipe.clone(), device: device.clone(), graphs, estimate }
-}
-
-fn at(recipe: &Recipe, device: &Device, batch: u64) -> (StepGraphs, Estimate) {
-    let graphs = StepGraphs::build(recipe, batch);
-    let estimate = estimate(recipe, &graphs, device);
-    (graphs, estimate)
+    Costed { recipe: recipe.clone(), device: device.clone(), estimate: fit(recipe, device) }
 }
 
 /// Judges a costed recipe: a proof, or the reasons at the recipe's own words.
@@ -126,7 +121,7 @@ fn out_of_memory(costed: &Costed, places: &Places) -> Option<Diagnostic> {
 /// The largest smaller micro-batch that fits, planned anew.
 fn smaller_micro_batch(costed: &Costed) -> Option<Estimate> {
     let below = candidates(costed.recipe.full_batch()).into_iter().rev().filter(|b| *b < costed.estimate.micro_batch);
-    below.map(|batch| at(&costed.recipe, &costed.device, batch).1).find(Estimate::fits)
+    below.map(|batch| estimate_at(&costed.recipe, &costed.device, batch, costed.estimate.recompute)).find(Estimate::fits)
 }
 
 /// Time of a step at the full batch.

@@ -10,9 +10,9 @@ use crate::check::Costed;
 use crate::device::Calibrated;
 use crate::pipeline::{Compilation, Verdict};
 use crate::recipe::spending::Limit;
-use crate::step::Walk;
 use crate::step::tensor::Part;
-use crate::units::{Ratio, Tokens};
+use crate::step::{Extents, Walk};
+use crate::units::{Flops, Ratio, Tokens};
 
 /// The verdict as text.
 pub fn text(verdict: &Verdict) -> String {
@@ -66,11 +66,12 @@ fn model(costed: &Costed) -> Vec<String> {
 fn step(costed: &Costed) -> Vec<String> {
     let e = &costed.estimate;
     let first = e.walk(Walk::First);
-    let tokens = costed.graphs.extents.sequence;
+    let tokens = costed.recipe.model.sequence;
     let sequences = e.accumulation * e.micro_batch;
+    let again = if first.recompute == Flops::ZERO { String::new() } else { format!("{} recomputed, ", first.recompute) };
     vec![
         format!("{} × micro-batch of {} = {sequences} sequences of {tokens} tokens", e.accumulation, e.micro_batch),
-        format!("a micro-step: {} forward, {} backward, {}", first.forward, first.backward, first.time),
+        format!("a micro-step: {} forward, {again}{} backward, {}", first.forward, first.backward, first.time),
         format!("{} of the peak (MFU)", Ratio(budget::utilisation(e, &costed.device))),
     ]
 }
@@ -168,7 +169,12 @@ pub fn json(compilation: &Compilation) -> Value {
         "recipe": costed.recipe.name,
         "feasible": matches!(verdict, Verdict::Feasible(_)),
         "params": e.parameters,
-        "flops": {"forward": big(first.forward.0), "backward": big(first.backward.0)},
+        "flops": {
+            "forward": big(first.forward.0),
+            "backward": big(first.backward.0),
+            "recompute": big(first.recompute.0),
+            "executed": big(e.executed_flops().0),
+        },
         "micro_batch": e.micro_batch,
         "accumulation": e.accumulation,
         "memory": memory_json(e),
@@ -204,7 +210,7 @@ fn step_json(costed: &Costed) -> Value {
     json!({
         "seconds": seconds,
         "mfu": budget::utilisation(e, &costed.device),
-        "mfu_palm": budget::palm_utilisation(e, &costed.graphs.extents, &costed.device),
+        "mfu_palm": budget::palm_utilisation(e, &Extents::new(&costed.recipe, e.micro_batch), &costed.device),
     })
 }
 

@@ -156,6 +156,11 @@ impl Calibrated {
         let law = self.laws.get(work.kind as usize)?.as_ref()?;
         Some(Seconds(law.seconds(work)))
     }
+
+    /// The costs of the terms of a kind's law, seconds, without what corrects them; none where no such work was measured.
+    pub fn costs(&self, kind: Kind) -> Option<[f64; TERMS]> {
+        Some(self.laws.get(kind as usize)?.as_ref()?.costs())
+    }
 }
 
 impl fmt::Display for Calibrated {

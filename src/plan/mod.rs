@@ -123,9 +123,10 @@ pub enum Stale {
 
 /// Lowers a feasible recipe into a plan. `base` is the directory that its paths start from.
 pub fn lower(feasible: Feasible, base: &str) -> Plan {
-    let Costed { recipe, device, graphs, estimate } = feasible.into_costed();
+    let costed = feasible.into_costed();
+    let step_graph = graph_hash(&costed.graphs());
+    let Costed { recipe, device, estimate } = costed;
     let stages = stages(&recipe, &estimate);
-    let step_graph = graph_hash(&graphs);
     let mut plan =
         Plan { version: VERSION, hash: String::new(), base: base.to_owned(), recipe, device, estimate, step_graph, stages };
     plan.hash = plan.content_hash();
@@ -135,7 +136,7 @@ pub fn lower(feasible: Feasible, base: &str) -> Plan {
 impl Plan {
     /// The step graphs that the plan runs.
     pub fn graphs(&self) -> StepGraphs {
-        StepGraphs::build(&self.recipe, self.estimate.micro_batch)
+        StepGraphs::build(&self.recipe, self.estimate.micro_batch, self.estimate.recompute)
     }
 
     /// The plan as RON.
@@ -177,7 +178,7 @@ fn graph_hash(graphs: &StepGraphs) -> String {
             hash.update(serde_json::to_vec(tensor).unwrap_or_default());
         }
         for node in graph.nodes() {
-            hash.update(serde_json::to_vec(&(&node.op, &node.inputs, &node.outputs)).unwrap_or_default());
+            hash.update(serde_json::to_vec(&(&node.op, &node.inputs[..], &node.outputs[..])).unwrap_or_default());
         }
     }
     format!("{:x}", hash.finalize())

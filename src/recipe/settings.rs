@@ -31,6 +31,8 @@ record! {
         batch: Batch;
         /// Sequences per forward pass; `Auto` takes the fastest that fits.
         micro_batch: MicroBatch [Range::closed(1.0, 1_048_576.0)] = "Auto";
+        /// What backward computes again instead of keeping it in memory; the weights are the same to the bit.
+        recompute: Recomputation = "Auto";
         /// How gradients become weights.
         optimizer: Optimizer;
         /// The learning rate as a function of progress through the budget.
@@ -209,6 +211,31 @@ choice! {
         Constant {
             /// The batch.
             size: u64 [Range::closed(1.0, 1_048_576.0)];
+        }
+    }
+}
+
+choice! {
+    /// What backward computes again instead of keeping it in memory.
+    Recomputation {
+        /// As much as fits is kept; the rest is chosen for the least time.
+        Auto {}
+        /// Everything is kept.
+        Nothing {}
+        /// All that the blocks make: the input of each is kept, and nothing else.
+        Blocks {}
+        /// By kind of operation, the share of the blocks that compute it again, counted from the first and rounded up to whole blocks.
+        Parts {
+            /// The normalised rows; no matrix product.
+            norms: Ratio [Range::closed(0.0, 1.0)] = "0%";
+            /// The gated rows of the feed-forward half; no matrix product.
+            gates: Ratio [Range::closed(0.0, 1.0)] = "0%";
+            /// Probabilities and context of attention.
+            attention: Ratio [Range::closed(0.0, 1.0)] = "0%";
+            /// Queries, keys, values and both halves of the feed-forward input.
+            projections: Ratio [Range::closed(0.0, 1.0)] = "0%";
+            /// The sum between the halves of a block.
+            residuals: Ratio [Range::closed(0.0, 1.0)] = "0%";
         }
     }
 }

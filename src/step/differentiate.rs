@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::graph::{Node, Pass, Place, StepGraph};
+use super::graph::{Node, Operands, Pass, Place, StepGraph};
 use super::op::{Add, MatMul, MatMulAccumulate, Op};
 use super::tensor::{TensorId, TensorType};
 
@@ -47,7 +47,7 @@ impl<'a> Differentiator<'a> {
     }
 
     /// Adds an operation of the backward pass.
-    pub fn emit(&mut self, op: impl Into<Op>, inputs: &[TensorId]) -> Vec<TensorId> {
+    pub fn emit(&mut self, op: impl Into<Op>, inputs: &[TensorId]) -> Operands {
         self.graph.push(op, inputs, Pass::Backward, self.place)
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
+use smallvec::SmallVec;
 
 use super::op::{Op, Signature};
 use super::tensor::{ParameterId, Role, Tensor, TensorId, TensorType};
@@ -13,6 +14,8 @@ use super::tensor::{ParameterId, Role, Tensor, TensorId, TensorType};
 pub enum Pass {
     /// From tokens to the loss.
     Forward,
+    /// Operations of the forward pass that are done again for the backward pass.
+    Recompute,
     /// From the loss to the gradients.
     Backward,
     /// From gradients to weights.
@@ -24,6 +27,7 @@ impl Pass {
     pub fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward",
+            Self::Recompute => "recompute",
             Self::Backward => "backward",
             Self::Update => "update",
         }
@@ -57,15 +61,21 @@ impl fmt::Display for Place {
     }
 }
 
+/// Types of some operands; no operation but the global norm has more than five.
+pub type Types = SmallVec<[TensorType; 5]>;
+
+/// Some operands.
+pub type Operands = SmallVec<[TensorId; 5]>;
+
 /// An operation with its operands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// What is done.
     pub op: Op,
     /// To which tensors, in the operation's order.
-    pub inputs: Vec<TensorId>,
+    pub inputs: Operands,
     /// What comes out.
-    pub outputs: Vec<TensorId>,
+    pub outputs: Operands,
     /// Which pass it belongs to.
     pub pass: Pass,
     /// Where in the model.
@@ -97,18 +107,18 @@ impl StepGraph {
     }
 
     /// Adds an operation at the end and gives its outputs, which are activations until [`StepGraph::set_role`] says otherwise.
-    pub fn push(&mut self, op: impl Into<Op>, inputs: &[TensorId], pass: Pass, place: Place) -> Vec<TensorId> {
+    pub fn push(&mut self, op: impl Into<Op>, inputs: &[TensorId], pass: Pass, place: Place) -> Operands {
         let op = op.into();
-        let types: Vec<TensorType> = inputs.iter().map(|id| *self.ty(*id)).collect();
+        let types: Types = inputs.iter().map(|id| *self.ty(*id)).collect();
         let made = op.rule().outputs(&types);
-        let node = Node { op, inputs: inputs.to_vec(), outputs: Vec::new(), pass, place };
+        let node = Node { op, inputs: Operands::from_slice(inputs), outputs: Operands::new(), pass, place };
         let index = self.graph.add_node(node);
         for input in inputs {
             if let Some(producer) = self.producers[input.0 as usize] {
                 self.graph.add_edge(producer, index, *input);
             }
         }
-        let outputs: Vec<TensorId> =
+        let outputs: Operands =
             made.into_iter().map(|ty| self.tensor(Tensor { ty, role: Role::Activation }, Some(index))).collect();
         self.graph[index].outputs.clone_from(&outputs);
         outputs
@@ -144,6 +154,11 @@ impl StepGraph {
         self.producers[id.0 as usize].is_none()
     }
 
+    /// The operation that makes a tensor.
+    pub fn producer(&self, id: TensorId) -> Option<&Node> {
+        self.producers[id.0 as usize].map(|index| &self.graph[index])
+    }
+
     /// All tensors with their ids.
     pub fn tensors(&self) -> impl Iterator<Item = (TensorId, &Tensor)> {
         self.tensors.iter().enumerate().map(|(i, t)| (TensorId(i as u32), t))
@@ -155,7 +170,7 @@ impl StepGraph {
     }
 
     /// Types of a node's operands.
-    pub fn types(&self, node: &Node) -> (Vec<TensorType>, Vec<TensorType>) {
+    pub fn types(&self, node: &Node) -> (Types, Types) {
         let types = |ids: &[TensorId]| ids.iter().map(|id| *self.ty(*id)).collect();
         (types(&node.inputs), types(&node.outputs))
     }

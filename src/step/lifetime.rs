@@ -134,11 +134,12 @@ pub fn timeline(graph: &StepGraph, lifetimes: &Lifetimes, backend: Backend, ambi
 mod tests {
     use super::*;
     use crate::recipe::testing::recipe;
+    use crate::step::recompute::Recompute;
     use crate::step::{StepGraphs, Walk};
 
     #[test]
     fn what_is_left_after_a_walk_is_exactly_its_results() {
-        let graphs = StepGraphs::build(&recipe(), 4);
+        let graphs = StepGraphs::build(&recipe(), 4, Recompute::NOTHING);
         for walk in Walk::ALL {
             let graph = graphs.walk(walk);
             let lifetimes = Lifetimes::of(graph);
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_second_micro_step_adds_into_the_gradients_in_place() {
-        let graphs = StepGraphs::build(&recipe(), 4);
+        let graphs = StepGraphs::build(&recipe(), 4, Recompute::NOTHING);
         let graph = graphs.walk(Walk::Further);
         let lifetimes = Lifetimes::of(graph);
         for (node, reuse) in graph.nodes().zip(&lifetimes.reuse) {

@@ -10,10 +10,11 @@ pub mod graph;
 pub mod lifetime;
 pub mod op;
 pub mod parameter;
+pub mod recompute;
 pub mod tensor;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,8 @@ use self::graph::{Pass, Place, StepGraph};
 use self::op::{
     AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, SelectRows, SumSquares,
 };
-use self::parameter::{Block, Parameters};
+use self::parameter::{Block, ParameterCounts, Parameters};
+use self::recompute::{Group, Kinds, Recompute, rewrite};
 use self::tensor::{Input, ParameterId, Role, TensorId, TensorType};
 use crate::recipe::settings::{FeedForward, Norm, Optimizer, Recipe};
 
@@ -103,47 +105,57 @@ impl Walk {
 }
 
 /// The graphs of a training step at one micro-batch.
+///
+/// They are *full*, with every block of the model, or *folded*: equal blocks stand in them once, and [`StepGraphs::groups`] says how
+/// often each is meant. A plan and its run are full; what only costs a recipe folds, so that a block is planned once and repeated.
 #[derive(Clone, Debug)]
 pub struct StepGraphs {
     /// The extents they were built for.
     pub extents: Extents,
-    /// The parameters of the model.
-    pub parameters: Arc<Parameters>,
-    graphs: BTreeMap<Walk, Arc<StepGraph>>,
+    /// The parameters of the blocks that stand in the graphs, and of the rest of the model.
+    pub parameters: Parameters,
+    /// What each block that stands in the graphs recomputes, and for how many blocks it stands.
+    pub groups: Vec<Group>,
+    optimizer: Optimizer,
+    /// In the order of [`Walk::ALL`], each built when it is first asked for.
+    graphs: [OnceLock<StepGraph>; Walk::ALL.len()],
 }
 
 impl StepGraphs {
-    /// Builds the graphs of a recipe at a micro-batch of `batch` sequences.
-    pub fn build(recipe: &Recipe, batch: u64) -> Self {
+    /// The graphs of a recipe in full, at a micro-batch of `batch` sequences.
+    pub fn build(recipe: &Recipe, batch: u64, recompute: Recompute) -> Self {
+        let depth = recipe.model.depth;
+        Self::folded(recipe, batch, (0..depth).map(|i| Group { kinds: recompute.kinds(i), times: 1 }).collect())
+    }
+
+    /// The graphs of a recipe with one block for each group.
+    pub fn folded(recipe: &Recipe, batch: u64, groups: Vec<Group>) -> Self {
         let extents = Extents::new(recipe, batch);
-        let parameters = Parameters::of(recipe, &extents);
-        let update = Arc::new(update(&parameters, &recipe.optimizer));
-        Self::around(extents, Arc::new(parameters), &update)
+        let parameters = Parameters::of(recipe, &extents, groups.len() as u64);
+        Self { extents, parameters, groups, optimizer: recipe.optimizer.clone(), graphs: Default::default() }
     }
 
-    /// The graphs of the same recipe at another micro-batch; parameters and update do not depend on it and are shared.
-    #[must_use]
-    pub fn at(&self, recipe: &Recipe, batch: u64) -> Self {
-        Self::around(Extents::new(recipe, batch), self.parameters.clone(), &self.graphs[&Walk::Update])
+    /// For how many blocks a block of the graphs stands.
+    pub fn times(&self, block: u64) -> u64 {
+        self.groups.get(block as usize).map_or(1, |group| group.times)
     }
 
-    fn around(extents: Extents, parameters: Arc<Parameters>, update: &Arc<StepGraph>) -> Self {
-        let graph = |walk| match walk {
-            Walk::Update => update.clone(),
-            _ => Arc::new(micro_step(&parameters, &extents, walk)),
-        };
-        let graphs = Walk::ALL.into_iter().map(|walk| (walk, graph(walk))).collect();
-        Self { extents, parameters, graphs }
+    /// The parameters of the model, counted.
+    pub fn counts(&self) -> ParameterCounts {
+        self.parameters.counts(|block| self.times(block))
     }
 
     /// The graph of a walk.
     pub fn walk(&self, walk: Walk) -> &StepGraph {
-        &self.graphs[&walk]
+        self.graphs[walk as usize].get_or_init(|| match walk {
+            Walk::Update => update(&self.parameters, &self.optimizer),
+            Walk::First | Walk::Further | Walk::Evaluate => micro_step(&self.parameters, &self.extents, walk, &self.groups),
+        })
     }
 }
 
 /// Forward, and backward unless it is an evaluation.
-fn micro_step(parameters: &Parameters, e: &Extents, walk: Walk) -> StepGraph {
+fn micro_step(parameters: &Parameters, e: &Extents, walk: Walk, groups: &[Group]) -> StepGraph {
     let mut graph = StepGraph::default();
     let weights = weights(&mut graph, parameters);
     let accumulated: BTreeMap<TensorId, TensorId> =
@@ -169,6 +181,9 @@ fn micro_step(parameters: &Parameters, e: &Extents, walk: Walk) -> StepGraph {
                 graph.set_role(*gradient, Role::Gradient(ParameterId(i as u32)));
                 graph.keep(*gradient);
             }
+        }
+        if groups.iter().any(|group| group.kinds != Kinds::default()) {
+            return rewrite(&graph, groups);
         }
     }
     graph
@@ -287,13 +302,13 @@ mod tests {
 
     #[test]
     fn every_graph_is_in_order_of_execution() {
-        let graphs = StepGraphs::build(&recipe(), 4);
+        let graphs = StepGraphs::build(&recipe(), 4, Recompute::NOTHING);
         assert!(Walk::ALL.into_iter().all(|walk| graphs.walk(walk).is_ordered()));
     }
 
     #[test]
     fn every_parameter_gets_a_gradient_of_its_shape() {
-        let graphs = StepGraphs::build(&recipe(), 4);
+        let graphs = StepGraphs::build(&recipe(), 4, Recompute::NOTHING);
         for walk in [Walk::First, Walk::Further] {
             let graph = graphs.walk(walk);
             let kept: Vec<_> = graph.results().iter().filter(|id| matches!(graph.get(**id).role, Role::Gradient(_))).collect();

@@ -44,6 +44,8 @@ pub struct Parameter {
     pub decays: bool,
     /// How it begins.
     pub init: Init,
+    /// The block it belongs to.
+    pub block: Option<u64>,
 }
 
 impl Parameter {
@@ -98,18 +100,18 @@ pub struct ParameterCounts {
 }
 
 impl Parameters {
-    /// The parameters of a recipe's model.
-    pub fn of(recipe: &Recipe, e: &Extents) -> Self {
+    /// The parameters of a recipe's model, with this many blocks.
+    pub fn of(recipe: &Recipe, e: &Extents, blocks: u64) -> Self {
         let Initialization::Normal { std } = recipe.model.init;
         let Optimizer::AdamW { decay, .. } = &recipe.optimizer;
-        let mut list = List { all: Vec::new(), std, norms_decay: matches!(decay, Decay::Everything {}) };
+        let mut list = List { all: Vec::new(), std, norms_decay: matches!(decay, Decay::Everything {}), block: None };
         let d = e.width;
         let words = list.add("embedding.word", &[e.vocabulary, d], Kind::Embedding, Init::Normal { std });
         // The official code begins the factor at D^-½.
         let position_scale =
             list.add("embedding.position_scale", &[1], Kind::PositionScale, Init::Constant(1.0 / libm::sqrt(d as f64)));
         let embedding_norm = list.norm("embedding.norm", d);
-        let blocks = (0..e.depth).map(|i| list.block(i, d, e.half)).collect();
+        let blocks = (0..blocks).map(|i| list.block(i, d, e.half)).collect();
         let final_norm = list.norm("final_norm", d);
         Self { all: list.all, words, position_scale, embedding_norm, blocks, final_norm }
     }
@@ -124,9 +126,11 @@ impl Parameters {
         &self.all[id.0 as usize]
     }
 
-    /// The counts.
-    pub fn counts(&self) -> ParameterCounts {
-        let sum = |keep: &dyn Fn(&Parameter) -> bool| self.all.iter().filter(|p| keep(p)).map(Parameter::elements).sum();
+    /// The counts, each parameter of block i taken `times(i)` times.
+    pub fn counts(&self, times: impl Fn(u64) -> u64) -> ParameterCounts {
+        let elements = |p: &Parameter| p.elements().saturating_mul(p.block.map_or(1, &times));
+        let sum =
+            |keep: &dyn Fn(&Parameter) -> bool| self.all.iter().filter(|p| keep(p)).map(elements).fold(0, u64::saturating_add);
         ParameterCounts {
             total: sum(&|_| true),
             embedding: sum(&|p| p.kind == Kind::Embedding),
@@ -140,12 +144,14 @@ struct List {
     all: Vec<Parameter>,
     std: f64,
     norms_decay: bool,
+    /// The block that is being listed.
+    block: Option<u64>,
 }
 
 impl List {
     fn add(&mut self, name: &str, shape: &[u64], kind: Kind, init: Init) -> ParameterId {
         let decays = kind != Kind::Norm || self.norms_decay;
-        self.all.push(Parameter { name: name.to_owned(), shape: shape.to_vec(), kind, decays, init });
+        self.all.push(Parameter { name: name.to_owned(), shape: shape.to_vec(), kind, decays, init, block: self.block });
         ParameterId((self.all.len() - 1) as u32)
     }
 
@@ -161,7 +167,8 @@ impl List {
     }
 
     fn block(&mut self, i: u64, d: u64, half: u64) -> Block {
-        Block {
+        self.block = Some(i);
+        let block = Block {
             attention_norm: self.norm(&format!("block.{i}.attention_norm"), d),
             query: self.matrix(&format!("block.{i}.attention.query"), d, d),
             key: self.matrix(&format!("block.{i}.attention.key"), d, d),
@@ -171,6 +178,8 @@ impl List {
             up: self.matrix(&format!("block.{i}.feed_forward.value"), d, half),
             gate: self.matrix(&format!("block.{i}.feed_forward.gate"), d, half),
             down: self.matrix(&format!("block.{i}.feed_forward.output"), half, d),
-        }
+        };
+        self.block = None;
+        block
     }
 }

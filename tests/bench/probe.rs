@@ -28,6 +28,7 @@ use cramplan::exec::trainer::{Feed, Moment, Trainer};
 use cramplan::exec::walk::Form;
 use cramplan::recipe::settings::Recipe;
 use cramplan::rng::{Purpose, Stream};
+use cramplan::step::recompute::Recompute;
 use cramplan::step::{StepGraphs, Walk};
 use serde_json::Value;
 
@@ -45,7 +46,7 @@ impl Draws {
     fn between(&mut self, low: u64, high: u64) -> u64 {
         self.1 += 1;
         let (low, high) = (low as f64, high as f64 + 1.0);
-        (low * (high / low).powf(self.0.uniform(0, self.1))) as u64
+        (low * libm::pow(high / low, self.0.uniform(0, self.1))) as u64
     }
 
     fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
@@ -96,8 +97,8 @@ struct Runner {
 }
 
 fn runner(name: String, text: &str, home: &Path, device: &Device) -> Option<Runner> {
-    let recipe = common::costed(text, &[], machine()).recipe;
-    let graphs = StepGraphs::build(&recipe, recipe.full_batch() / 2);
+    let recipe = common::costed(text, &[], common::machine()).recipe;
+    let graphs = StepGraphs::build(&recipe, recipe.full_batch() / 2, Recompute::NOTHING);
     let flops: f64 = graphs
         .walk(Walk::First)
         .nodes()
@@ -112,18 +113,6 @@ fn runner(name: String, text: &str, home: &Path, device: &Device) -> Option<Runn
     let shards = tokens(&recipe, 8 * recipe.full_batch());
     let trainer = Trainer::new(graphs, state, Form::Host, device);
     Some(Runner { name, recipe, trainer, shards, predicted, by_data_sheet, seen: Default::default(), operations: Vec::new() })
-}
-
-fn machine() -> cramplan::device::Device {
-    cramplan::device::cpu(&cramplan::device::HostFacts {
-        model: "any".into(),
-        threads: 2,
-        clock: None,
-        avx512: false,
-        halved: false,
-        avx2: true,
-        memory: cramplan::device::Sourced::new(cramplan::units::Bytes::gib(64), "any"),
-    })
 }
 
 const WALKS: [Walk; 3] = [Walk::First, Walk::Further, Walk::Update];
@@ -202,7 +191,9 @@ fn main() {
         runners.extend(runner(name, &text, &home, &device));
     }
     for i in 0..ROUNDS {
-        runners.iter_mut().for_each(|runner| round(runner, i));
+        for runner in &mut runners {
+            round(runner, i);
+        }
     }
     show(&runners);
     by_kind(&runners, &calibration(&home));

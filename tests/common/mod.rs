@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(missing_docs, reason = "the names say it")]
 
+pub mod draws;
+
 use cramplan::check::Costed;
 use cramplan::device::Device;
 use cramplan::diag::Code;
@@ -103,4 +105,18 @@ pub const RUN_ONLY: &[Code] = &[Code::BadText];
 pub fn code_of(stem: &str) -> Option<Code> {
     let belongs = |slug: &str| stem.strip_prefix(slug).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
     Code::ALL.iter().copied().filter(|code| belongs(code.as_str())).max_by_key(|code| code.as_str().len())
+}
+
+/// A machine with two threads and 8 GiB, always the same.
+pub fn machine() -> Device {
+    use cramplan::device::{HostFacts, Sourced, cpu};
+    cpu(&HostFacts {
+        model: "test".into(),
+        threads: 2,
+        clock: None,
+        avx512: false,
+        halved: false,
+        avx2: true,
+        memory: Sourced::new(cramplan::units::Bytes::gib(8), "test"),
+    })
 }

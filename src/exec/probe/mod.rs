@@ -29,6 +29,7 @@ use crate::data::{Batcher, Rows, SPECIALS, Shards};
 use crate::device::law::{Kind, Work};
 use crate::recipe::settings::Recipe;
 use crate::rng::{Purpose, Stream};
+use crate::step::recompute::Recompute;
 use crate::step::{StepGraphs, Walk};
 use crate::units::{ByteRate, Bytes};
 
@@ -70,13 +71,13 @@ pub fn probe(recipes: &[Recipe], bench: &Bench<'_>, report: &mut dyn FnMut(f64))
             break;
         }
         report(i as f64 / (2 * recipes.len()) as f64);
-        let graphs = StepGraphs::build(recipe, recipe.full_batch());
+        let graphs = StepGraphs::build(recipe, recipe.full_batch(), Recompute::NOTHING);
         if held(&graphs) > bench.memory {
             continue;
         }
         let mut trainer = trainer(recipe, graphs, bench);
         measure(&mut trainer, recipe, bench, idle, &mut |walk, works, seconds| record.note(chain, walk, works, seconds))?;
-        let larger = trainer.graphs().parameters.counts().total > 16 << 20;
+        let larger = trainer.graphs().counts().total > 16 << 20;
         if larger && disk.is_none() {
             disk = writing(&trainer, bench.directory);
         }
@@ -225,7 +226,7 @@ fn writing(trainer: &Trainer, directory: &Path) -> Option<ByteRate> {
     let seconds = began.elapsed().as_secs_f64();
     // A directory that cannot be taken away again is left: it has the program's name.
     let _ = std::fs::remove_dir_all(&place);
-    let bytes = parameters.counts().total as f64 * 12.0;
+    let bytes = trainer.graphs().counts().total as f64 * 12.0;
     (checked && written.is_ok()).then(|| ByteRate(bytes / seconds))
 }
 
@@ -239,7 +240,7 @@ mod tests {
         let device = Device::flex();
         let bench =
             Bench { device: &device, form: Form::Host, threads: 2, memory: Bytes::gib(1), directory: Path::new("/nowhere") };
-        let mut trainer = trainer(&recipe, StepGraphs::build(&recipe, recipe.full_batch()), &bench);
+        let mut trainer = trainer(&recipe, StepGraphs::build(&recipe, recipe.full_batch(), Recompute::NOTHING), &bench);
         let mut walks = Vec::new();
         measure(&mut trainer, &recipe, &bench, 0.0, &mut |walk, works, seconds| {
             assert!(works.len() == seconds.len() && seconds.iter().all(|s| *s > 0.0), "{walk:?}");

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Backend, Rule, Signature};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
+use crate::step::recompute::Kind;
 use crate::step::tensor::TensorType;
 use crate::units::{Bytes, Flops};
 
@@ -41,6 +42,10 @@ impl Attention {
 impl Rule for Attention {
     fn name(&self) -> &'static str {
         "attention"
+    }
+
+    fn recomputed_as(&self) -> Option<Kind> {
+        Some(Kind::Attention)
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {

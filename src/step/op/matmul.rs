@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Backend, Rule, Signature};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
+use crate::step::recompute::Kind;
 use crate::step::tensor::TensorType;
 use crate::units::{Bytes, Flops};
 
@@ -50,6 +51,10 @@ fn packing(rule: MatMul, (m, n, k): (u64, u64, u64)) -> Bytes {
 impl Rule for MatMul {
     fn name(&self) -> &'static str {
         "matrix product"
+    }
+
+    fn recomputed_as(&self) -> Option<Kind> {
+        Some(Kind::Projection)
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {

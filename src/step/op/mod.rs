@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use super::differentiate::Differentiator;
 use super::graph::Node;
+use super::recompute::Kind;
 use super::tensor::TensorType;
 use crate::units::{Bytes, Flops};
 
@@ -84,6 +85,11 @@ pub trait Rule {
     /// Pairs (input, output): the output is written into the input's buffer where the input dies here.
     fn in_place(&self) -> &'static [(usize, usize)] {
         &[]
+    }
+
+    /// What it is recomputed as, where its results can be.
+    fn recomputed_as(&self) -> Option<Kind> {
+        None
     }
 
     /// Adds the operations that compute the gradients of its inputs from those of its outputs.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Backend, Rule, Signature};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
+use crate::step::recompute::Kind;
 use crate::step::tensor::TensorType;
 use crate::units::Bytes;
 
@@ -18,6 +19,10 @@ pub struct LayerNorm {
 impl Rule for LayerNorm {
     fn name(&self) -> &'static str {
         "layer norm"
+    }
+
+    fn recomputed_as(&self) -> Option<Kind> {
+        Some(Kind::Norm)
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {

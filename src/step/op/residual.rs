@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Backend, Rule, Signature};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
+use crate::step::recompute::Kind;
 use crate::step::tensor::TensorType;
 use crate::units::Bytes;
 
@@ -15,6 +16,10 @@ pub struct Add;
 impl Rule for Add {
     fn name(&self) -> &'static str {
         "add"
+    }
+
+    fn recomputed_as(&self) -> Option<Kind> {
+        Some(Kind::Residual)
     }
 
     fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
