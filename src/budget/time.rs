@@ -12,7 +12,7 @@ use crate::step::{Extents, Walk};
 use crate::units::{Ratio, Seconds};
 
 /// By which factor a step may take longer or shorter than data sheets say, less one: assumed. On the one CPU where it was measured,
-/// half of twenty recipes were met within 25 % and the worst by 44 % (`tests/bench/probe.txt`); no card has been measured.
+/// half of forty recipes were met within 22 % and the worst by 44 % (`tests/bench/probe.txt`); no card has been measured.
 const ERROR_OF_DATA_SHEETS: Ratio = Ratio(1.0);
 
 /// Seconds of one operation.

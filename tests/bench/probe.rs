@@ -2,7 +2,8 @@
 //! probe does not know.
 //!
 //! `cargo bench --bench probe` measures this machine, draws the recipes, asks `cramplan check` for each, and then walks all of
-//! them in turns, round after round. What it printed on one machine is kept beside it, in `probe.txt`. Nothing else should run.
+//! them in turns, round after round; `SEED` draws others. What it printed on one machine is kept beside it, in `probe.txt`. Nothing
+//! else should run.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may panic and shows what it sees")]
 
