@@ -78,7 +78,8 @@
 //! - The executor's CPU form calls the `gemm` crate for matrix products instead of burn's `flex`, which calls it too but
 //!   makes every result twice (once zeroed, once copied for alignment): the copy cost time and was memory that no plan
 //!   could see. The tensors are burn's all the same, and take their buffers back after each kernel.
-//! - What is kept of a device's speed is one efficiency for all shapes. Calibration is to come.
+//! - A calibration ([`device::calibration`]) is not measured operation by operation: an operation alone takes half or twice what it
+//!   takes in a step. `cramplan probe` walks whole steps of small models and looks at the clock after each operation.
 //!
 //! # Features
 //!

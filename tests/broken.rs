@@ -40,6 +40,7 @@ fn check(path: &Path, arguments: &[String]) -> Output {
         .args(arguments)
         .current_dir(path.parent().unwrap())
         .env("NO_COLOR", "1")
+        .env("CRAMPLAN_HOME", "/nowhere")
         .output()
         .unwrap()
 }

@@ -10,7 +10,12 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn cramplan(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_cramplan")).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_cramplan"))
+        .env("CRAMPLAN_HOME", "/nowhere")
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
 }
 
 fn json(arguments: &[&str]) -> (i32, Value) {

@@ -127,6 +127,7 @@ pub fn segments(graphs: &StepGraphs, walk: Walk, device: &Device, ambient: Bill)
     let instants = timeline(graph, &Lifetimes::of(graph), backend, Bill::default());
     let mut all: Vec<Segment> = Vec::with_capacity(2 * graphs.groups.len() + 4);
     let mut before = sources(graph, backend);
+    let (a_walk, an_operation) = time::beside(walk, graphs.extents.rows(), device);
     for (i, (node, instant)) in graph.nodes().zip(&instants).enumerate() {
         let block = block_of(graphs, graph, node);
         if all.last().is_none_or(|last| last.block != block) {
@@ -136,15 +137,19 @@ pub fn segments(graphs: &StepGraphs, walk: Walk, device: &Device, ambient: Bill)
         let mut types = graph.signature(node);
         let mut change = (Change::between(&before, &instant.during), Change::between(&before, &instant.after));
         // The norm of the whole gradient takes one operand of each parameter: here of all blocks.
-        let all = meets_all(graph, node).then(|| copies(graphs, graph, node));
-        if let Some(inputs) = &all {
+        let all_copies = meets_all(graph, node).then(|| copies(graphs, graph, node));
+        if let Some(inputs) = &all_copies {
             types = Signature { inputs, ..types };
             change = of_all(node, types, backend);
         }
         segment.add(node.pass, change);
-        segment.time += time::seconds(&node.op, types, device);
+        segment.time += time::seconds(&node.op, types, device) + an_operation;
         segment.flops[pass_index(node.pass)] += node.op.rule().flops(types);
         before = instant.after;
+    }
+    // Every walk begins and ends outside the blocks.
+    if let Some(last) = all.last_mut() {
+        last.time += a_walk;
     }
     Segments { start: start(graphs, graph, backend, ambient), all }
 }

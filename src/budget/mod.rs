@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing here knows a span or burn.
 //!
-//! What is left out: the text held in memory, which is added when it is known, and how efficiency varies with shape.
+//! What is left out: the text held in memory, which is added when it is known.
 
 mod compose;
 pub mod fit;
@@ -14,7 +14,8 @@ mod time;
 
 pub use fit::{candidates, fit};
 pub use fold::{Segment, Segments, WalkCost, segments, walk_cost};
-pub use run::{RunEstimate, Stage};
+pub use run::{Bounds, RunEstimate, Stage, interval};
+pub use time::{error, palm_utilisation, utilisation, work};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,10 +28,10 @@ use crate::step::parameter::ParameterCounts;
 use crate::step::recompute::Recompute;
 use crate::step::tensor::Part;
 use crate::step::{StepGraphs, Walk};
-use crate::units::{Bytes, Flops, Seconds};
+use crate::units::{ByteRate, Bytes, Flops, Seconds};
 
-/// Sustained rate of writing a checkpoint, assumed: an ordinary disk with the file system's syncs.
-pub const DISK_BYTES_PER_SECOND: f64 = 2.5e8;
+/// Sustained rate of writing a checkpoint where it was not measured, assumed: an ordinary disk with the file system's syncs.
+pub const ASSUMED_DISK: ByteRate = ByteRate(2.5e8);
 
 /// What each thread keeps from its first matrix product on: `gemm`'s slab of 512 by 512 elements, and room for the lists
 /// that a step is made of.
@@ -102,6 +103,8 @@ pub struct Estimate {
     pub walks: Vec<WalkCost>,
     /// Size of a checkpoint.
     pub checkpoint: Bytes,
+    /// How long it takes to write one.
+    pub saving: Seconds,
     /// The run from first to last step.
     pub run: RunEstimate,
 }
@@ -222,6 +225,7 @@ pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute
     let Costs { walks, peak, .. } = Costs::of_graphs(graphs, device, recipe.full_batch() > micro_batch);
     let (limit, limit_source) = limit(recipe, device);
     let parameters = graphs.counts();
+    let checkpoint = Bytes(parameters.total.saturating_mul(12));
     let mut estimate = Estimate {
         micro_batch,
         accumulation: recipe.full_batch().div_ceil(micro_batch),
@@ -232,22 +236,23 @@ pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute
         limit,
         limit_source,
         walks,
-        checkpoint: Bytes(parameters.total.saturating_mul(12)),
+        checkpoint,
+        saving: disk(device).time(checkpoint),
         run: RunEstimate::default(),
     };
     estimate.run = run::estimate(recipe, &estimate);
     estimate
 }
 
+/// Rate at which a checkpoint is written.
+pub fn disk(device: &Device) -> ByteRate {
+    device.calibration.as_ref().and_then(|calibration| calibration.disk).unwrap_or(ASSUMED_DISK)
+}
+
 /// The estimate of a recipe at a micro-batch and a choice of what to recompute, from folded graphs.
 pub fn estimate_at(recipe: &Recipe, device: &Device, micro_batch: u64, recompute: Recompute) -> Estimate {
     let graphs = StepGraphs::folded(recipe, micro_batch, recompute.groups(recipe.model.depth));
     estimate(recipe, &graphs, device, recompute)
-}
-
-/// How long it takes to write a checkpoint.
-pub fn checkpoint_time(bytes: Bytes) -> Seconds {
-    Seconds(bytes.as_f64() / DISK_BYTES_PER_SECOND)
 }
 
 fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, checkpoint_time};
+use super::Estimate;
 use crate::recipe::decode::Interval;
 use crate::recipe::settings::Recipe;
 use crate::recipe::spending::{Limit, Prices, Spent};
@@ -59,6 +59,35 @@ pub fn estimate(recipe: &Recipe, e: &Estimate) -> RunEstimate {
     let mut run = walk(recipe, e, overhead);
     run.seconds += overhead;
     RunEstimate { overhead, evaluations, checkpoints, ..run }
+}
+
+/// The least, the expected and the most of something.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Bounds<T> {
+    /// Where everything goes as well as it may.
+    pub low: T,
+    /// As estimated.
+    pub expected: T,
+    /// Where everything goes as badly as it may.
+    pub high: T,
+}
+
+impl<T> Bounds<T> {
+    /// The same of a part or a measure of it.
+    pub fn map<U>(&self, part: impl Fn(&T) -> U) -> Bounds<U> {
+        Bounds { low: part(&self.low), expected: part(&self.expected), high: part(&self.high) }
+    }
+}
+
+/// The run where steps take 1 + `error` times less (low) or more (high) than estimated: under a budget of time that means more
+/// or fewer steps, under any other more or less time.
+pub fn interval(recipe: &Recipe, e: &Estimate, error: Ratio) -> Bounds<RunEstimate> {
+    let scaled = |factor: f64| {
+        let mut other = e.clone();
+        other.walks.iter_mut().for_each(|walk| walk.time = walk.time * factor);
+        estimate(recipe, &other)
+    };
+    Bounds { low: scaled(1.0 / (1.0 + error.0)), expected: e.run.clone(), high: scaled(1.0 + error.0) }
 }
 
 /// The steps of the run, as [`Budget::progress`] and [`Budget::affordable`] would have the executor do them.
@@ -150,7 +179,7 @@ fn occasional(recipe: &Recipe, e: &Estimate, run: &RunEstimate) -> (Seconds, u64
     let checkpoints = occasions(recipe.checkpoint.every, run);
     let walks = recipe.evaluation.sequences.div_ceil(e.micro_batch);
     let evaluation = e.walk(Walk::Evaluate).time * walks as f64 * evaluations as f64;
-    let saving = checkpoint_time(e.checkpoint) * checkpoints as f64;
+    let saving = e.saving * checkpoints as f64;
     (evaluation + saving, evaluations, checkpoints)
 }
 
@@ -166,6 +195,7 @@ fn occasions(interval: Interval, run: &RunEstimate) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::interval;
     use crate::budget::estimate_at;
     use crate::recipe::settings::{Batch, Recipe};
     use crate::recipe::spending::{Prices, Spent};
@@ -186,6 +216,22 @@ mod tests {
             spent.steps += 1;
             spent.micro_steps += accumulation;
         }
+    }
+
+    #[test]
+    fn slower_steps_are_fewer_in_a_day_and_take_longer_where_they_are_counted() {
+        let device = crate::device::find("rtx-a6000").unwrap();
+        let mut recipe = recipe();
+        let bounds = |recipe: &Recipe| {
+            let e = estimate_at(recipe, &device, 4, Recompute::NOTHING);
+            interval(recipe, &e, Ratio(0.5))
+        };
+        let counted = bounds(&recipe);
+        assert!(counted.low.seconds.0 < counted.expected.seconds.0 && counted.expected.seconds.0 < counted.high.seconds.0);
+        assert!(counted.low.tokens == counted.high.tokens);
+        (recipe.budget.steps, recipe.budget.time) = (None, Some(crate::units::Seconds(600.0)));
+        let timed = bounds(&recipe);
+        assert!(timed.low.tokens > timed.expected.tokens && timed.expected.tokens > timed.high.tokens);
     }
 
     #[test]

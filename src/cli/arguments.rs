@@ -24,6 +24,8 @@ pub enum Verb {
     Verify(Verify),
     /// Trains: a recipe, a saved plan, or `./recipe.ron`
     Run(Run),
+    /// Measures this machine, in about a minute, so that times are its own and not a data sheet's
+    Probe(Probe),
     /// Puts recipes into the one style, comments in place
     Fmt(Fmt),
     /// Writes a first recipe
@@ -154,6 +156,17 @@ pub struct Run {
     /// Where prepared text is kept
     #[arg(long, value_name = "DIRECTORY", default_value = ".cramplan")]
     pub cache: PathBuf,
+}
+
+/// `probe`
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// What to measure: `auto`, `cpu`, `cuda` or `cuda:INDEX`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// `fmt`

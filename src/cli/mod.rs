@@ -1,6 +1,7 @@
 //! The command line: one file a verb. Only this stage talks to the user, reads the environment and knows exit codes.
 
 mod arguments;
+mod calibration;
 mod check;
 mod devices;
 mod explain;
@@ -9,6 +10,8 @@ mod fmt;
 mod init;
 mod lsp;
 mod plan;
+#[cfg(feature = "exec")]
+mod probe;
 mod render;
 #[cfg(feature = "exec")]
 mod run;
@@ -90,8 +93,10 @@ fn dispatch(arguments: Arguments, host: Host) -> Exit {
         Verb::Verify(options) => verify::verify(&options),
         #[cfg(feature = "exec")]
         Verb::Run(options) => run::run(&options, host),
+        #[cfg(feature = "exec")]
+        Verb::Probe(options) => probe::probe(&options, host),
         #[cfg(not(feature = "exec"))]
-        Verb::Run(_) => {
+        Verb::Run(_) | Verb::Probe(_) => {
             let _ = host;
             complain("this `cramplan` was built without an executor");
             complain("build it with `cargo build --release`, without `--no-default-features`");

@@ -11,7 +11,7 @@ use self::report::{dry_text, explain, report};
 use self::stale::{as_planned, load_plan};
 use super::arguments::{Choice, Run};
 use super::screen::Screen;
-use super::{Exit, Host, check, complain, hint, print, render, say, world};
+use super::{Exit, Host, calibration, check, complain, hint, print, render, say, world};
 use crate::data::{DataError, Prepared, Progress, prepare};
 use crate::device::{self, Device, DeviceKind};
 use crate::diag::{Code, Diagnostic};
@@ -30,7 +30,7 @@ use crate::source::Sources;
 use crate::units::Tokens;
 
 /// Something that ends the command, already said to the user.
-struct Stop(Exit);
+pub(super) struct Stop(Exit);
 
 type Outcomes<T> = Result<T, Stop>;
 
@@ -70,13 +70,19 @@ fn dispatch(options: &Run, host: Host) -> Outcomes<Exit> {
 }
 
 /// What the run computes on.
-struct Hardware {
-    device: burn::tensor::Device,
-    form: Form,
-    planned: Device,
+pub(super) struct Hardware {
+    /// burn's device.
+    pub device: burn::tensor::Device,
+    /// How operations are carried out there.
+    pub form: Form,
+    /// The device to plan for, with what was measured of it.
+    pub planned: Device,
+    /// The processor's or card's own name.
+    pub model: String,
 }
 
-fn hardware(wish: &str) -> Outcomes<Hardware> {
+/// What is asked for, on this machine; what cannot be had is said to the user.
+pub(super) fn hardware(wish: &str) -> Outcomes<Hardware> {
     let Some(wish) = parse_wish(wish) else {
         return stop(Exit::Invalid, &format!("there is no device `{wish}` to run on"), "say `auto`, `cpu`, `cuda` or `cuda:1`");
     };
@@ -84,11 +90,11 @@ fn hardware(wish: &str) -> Outcomes<Hardware> {
         Ok(found) => found,
         Err(unavailable) => return stop(Exit::Invalid, &unavailable.to_string(), unavailable.help()),
     };
-    let planned = match form {
-        Form::Host => world::machine(),
+    let (planned, model) = match form {
+        Form::Host => (world::machine(), world::machine_model()),
         Form::Plain => card(if let Wish::Cuda(index) = wish { index } else { 0 })?,
     };
-    Ok(Hardware { device, form, planned })
+    Ok(Hardware { device, form, planned, model })
 }
 
 fn parse_wish(text: &str) -> Option<Wish> {
@@ -100,8 +106,8 @@ fn parse_wish(text: &str) -> Option<Wish> {
     }
 }
 
-/// The catalog's entry for card `index` of this machine, by the name that NVIDIA's tool gives it.
-fn card(index: usize) -> Outcomes<Device> {
+/// The catalog's entry for card `index` of this machine, by the name that NVIDIA's tool gives it, and that name.
+fn card(index: usize) -> Outcomes<(Device, String)> {
     let query = ["--query-gpu=name", "--format=csv,noheader", "-i", &index.to_string()];
     let answer = std::process::Command::new("nvidia-smi").args(query).output();
     let name = answer.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_lowercase()).unwrap_or_default();
@@ -109,7 +115,7 @@ fn card(index: usize) -> Outcomes<Device> {
     let slug = short.split_whitespace().collect::<Vec<_>>().join("-");
     let fits = |d: &Device| slug == d.name || (!slug.is_empty() && slug.contains(&d.name));
     match device::catalog().into_iter().filter(fits).max_by_key(|d| d.name.len()).or_else(|| by_prefix(&slug)) {
-        Some(device) => Ok(device),
+        Some(device) => Ok((calibration::applied(device, &name), name)),
         None => stop(
             Exit::Invalid,
             &format!("the card `{name}` is not in the catalog, so nothing can be planned for it"),

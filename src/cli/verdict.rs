@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::render;
-use crate::budget::{DISK_BYTES_PER_SECOND, Estimate};
+use crate::budget::{self, Bounds, Estimate, RunEstimate};
 use crate::check::Costed;
+use crate::device::Calibrated;
 use crate::pipeline::{Compilation, Verdict};
 use crate::recipe::spending::Limit;
-use crate::step::Walk;
 use crate::step::tensor::Part;
-use crate::units::{ByteRate, Ratio, Tokens};
+use crate::step::{Extents, Walk};
+use crate::units::{Flops, Ratio, Tokens};
 
 /// The verdict as text.
 pub fn text(verdict: &Verdict) -> String {
@@ -67,9 +68,11 @@ fn step(costed: &Costed) -> Vec<String> {
     let first = e.walk(Walk::First);
     let tokens = costed.recipe.model.sequence;
     let sequences = e.accumulation * e.micro_batch;
+    let again = if first.recompute == Flops::ZERO { String::new() } else { format!("{} recomputed, ", first.recompute) };
     vec![
         format!("{} × micro-batch of {} = {sequences} sequences of {tokens} tokens", e.accumulation, e.micro_batch),
-        format!("a micro-step: {} forward, {} backward, {}", first.forward, first.backward, first.time),
+        format!("a micro-step: {} forward, {again}{} backward, {}", first.forward, first.backward, first.time),
+        format!("{} of the peak (MFU)", Ratio(budget::utilisation(e, &costed.device))),
     ]
 }
 
@@ -83,8 +86,28 @@ fn run(costed: &Costed) -> Vec<String> {
         run.seconds,
         limit(run.binds)
     )];
+    let bounds = bounds(costed);
+    lines.push(match run.binds {
+        Limit::Time => format!("{} tokens, by how well times are known", between(&bounds.map(|run| run.tokens.to_string()))),
+        _ => format!("{}, by how well times are known", between(&bounds.map(|run| run.seconds.to_string()))),
+    });
     lines.push(format!("{} of it for {} evaluations and {} checkpoints", run.overhead, run.evaluations, run.checkpoints));
     lines
+}
+
+/// The run where times are as good and as bad as they may be. Where that makes more or fewer tokens, the low end is the
+/// slow one.
+fn bounds(costed: &Costed) -> Bounds<RunEstimate> {
+    let bounds = budget::interval(&costed.recipe, &costed.estimate, budget::error(&costed.device));
+    if costed.estimate.run.binds == Limit::Time {
+        Bounds { low: bounds.high, expected: bounds.expected, high: bounds.low }
+    } else {
+        bounds
+    }
+}
+
+fn between(bounds: &Bounds<String>) -> String {
+    if bounds.low == bounds.high { bounds.low.clone() } else { format!("{}–{}", bounds.low, bounds.high) }
 }
 
 fn limit(limit: Limit) -> String {
@@ -93,16 +116,39 @@ fn limit(limit: Limit) -> String {
 
 fn sources(costed: &Costed) -> Vec<String> {
     let d = &costed.device;
-    vec![
-        format!("limit {}: {}", costed.estimate.limit, brief(&costed.estimate.limit_source)),
+    let mut lines = vec![format!("limit {}: {}", costed.estimate.limit, brief(&costed.estimate.limit_source))];
+    lines.extend(match &d.calibration {
+        Some(calibration) => measured(calibration),
+        None => from_data(costed),
+    });
+    lines.push(format!("process {}: {}", d.overhead.value, d.overhead.source));
+    lines.push("text: not looked at; `run` reads it, and says so before it spends anything".to_owned());
+    lines
+}
+
+/// Where times come from on a machine that was measured.
+fn measured(calibration: &Calibrated) -> Vec<String> {
+    let mut lines = vec![format!("times ±{}: {calibration}", calibration.error)];
+    lines.push(match calibration.disk {
+        Some(rate) => format!("saving {rate}: measured with them"),
+        None => format!("saving {}: assumed, an ordinary disk with its syncs", budget::ASSUMED_DISK),
+    });
+    lines
+}
+
+/// Where they come from on any other.
+fn from_data(costed: &Costed) -> Vec<String> {
+    let d = &costed.device;
+    let factor = 1.0 + budget::error(d).0;
+    let mut lines = vec![
         format!("peak {}: {}", d.peak.value, brief(&d.peak.source)),
         format!("of it {}: {}", Ratio(d.efficiency.value), d.efficiency.source),
         format!("bandwidth {}: {}", d.bandwidth.value, brief(&d.bandwidth.source)),
-        format!("process {}: {}", d.overhead.value, d.overhead.source),
         format!("launch {} an operation: {}", d.launch.value, d.launch.source),
-        format!("saving {}: assumed, an ordinary disk with its syncs", ByteRate(DISK_BYTES_PER_SECOND)),
-        "text: not looked at; `run` reads it, and says so before it spends anything".to_owned(),
-    ]
+        format!("saving {}: assumed, an ordinary disk with its syncs", budget::ASSUMED_DISK),
+    ];
+    lines.push(format!("times: from these, up to {factor} times less or more; `cramplan probe` measures a machine"));
+    lines
 }
 
 /// A source without the pages that it was checked against; JSON has those too.
@@ -123,13 +169,20 @@ pub fn json(compilation: &Compilation) -> Value {
         "recipe": costed.recipe.name,
         "feasible": matches!(verdict, Verdict::Feasible(_)),
         "params": e.parameters,
-        "flops": {"forward": big(first.forward.0), "backward": big(first.backward.0)},
+        "flops": {
+            "forward": big(first.forward.0),
+            "backward": big(first.backward.0),
+            "recompute": big(first.recompute.0),
+            "executed": big(e.executed_flops().0),
+        },
         "micro_batch": e.micro_batch,
         "accumulation": e.accumulation,
         "memory": memory_json(e),
         "tokens": big(u128::from(e.run.tokens.0)),
         "steps": big(u128::from(e.run.steps)),
         "seconds": e.run.seconds.0,
+        "interval": bounds_json(costed),
+        "step": step_json(costed),
         "run": {
             "micro_steps": big(u128::from(e.run.micro_steps)),
             "flops": big(e.run.flops.0),
@@ -140,6 +193,24 @@ pub fn json(compilation: &Compilation) -> Value {
         },
         "device": costed.device,
         "diagnostics": diagnostics,
+    })
+}
+
+/// Seconds, steps and tokens where times are as good and as bad as they may be.
+fn bounds_json(costed: &Costed) -> Value {
+    let bounds = budget::interval(&costed.recipe, &costed.estimate, budget::error(&costed.device));
+    let run = |run: &RunEstimate| json!({"seconds": run.seconds.0, "steps": big(u128::from(run.steps)), "tokens": big(u128::from(run.tokens.0))});
+    json!({"error": budget::error(&costed.device), "fast": run(&bounds.low), "expected": run(&bounds.expected), "slow": run(&bounds.high)})
+}
+
+fn step_json(costed: &Costed) -> Value {
+    let e = &costed.estimate;
+    let seconds: serde_json::Map<String, Value> =
+        Walk::ALL.into_iter().map(|walk| (walk.name().to_owned(), json!(e.walk(walk).time.0))).collect();
+    json!({
+        "seconds": seconds,
+        "mfu": budget::utilisation(e, &costed.device),
+        "mfu_palm": budget::palm_utilisation(e, &Extents::new(&costed.recipe, e.micro_batch), &costed.device),
     })
 }
 

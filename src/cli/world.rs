@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::json;
 
 use super::arguments::Choice;
-use super::{Exit, complain, print_json, say};
+use super::{Exit, calibration, complain, print_json, say};
 use crate::device::{Device, DeviceKind, HostFacts, Sourced, cpu};
 use crate::diag::Code;
 use crate::ledger::write_durably;
@@ -93,6 +93,17 @@ pub fn compile_over(choice: &Choice, machine: Device, texts: &Texts) -> Result<C
     }))
 }
 
+/// The directory of what the user tells this program once for all recipes: `$CRAMPLAN_HOME`, else `cramplan` in
+/// `$XDG_CONFIG_HOME`, else in `~/.config`. It need not be there.
+pub fn home() -> Option<PathBuf> {
+    home_by(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+}
+
+fn home_by(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let configuration = || variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
+    variable("CRAMPLAN_HOME").or_else(|| configuration().map(|directory| directory.join("cramplan")))
+}
+
 /// Whether a text is a saved plan.
 pub fn is_plan(text: &str) -> bool {
     text.trim_start().starts_with("Plan(")
@@ -151,17 +162,36 @@ fn processor() -> String {
     field(&cpuinfo, "model name").unwrap_or("unknown processor").to_owned()
 }
 
-/// This machine's CPU.
+/// This machine's CPU, with what was measured of it.
 pub fn machine() -> Device {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = processor();
+    calibration::applied(unmeasured(&cpuinfo), &model(&cpuinfo))
+}
+
+/// The model of this machine's CPU.
+#[cfg(feature = "exec")]
+pub fn machine_model() -> String {
+    model(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
+}
+
+/// The processor's name, and where they are told its family and model: clouds show one name for many processors.
+fn model(cpuinfo: &str) -> String {
+    let name = field(cpuinfo, "model name").unwrap_or("unknown processor");
+    match (field(cpuinfo, "cpu family"), field(cpuinfo, "model\t")) {
+        (Some(family), Some(model)) => format!("{name}, family {family} model {model}"),
+        _ => name.to_owned(),
+    }
+}
+
+fn unmeasured(cpuinfo: &str) -> Device {
+    let model = field(cpuinfo, "model name").unwrap_or("unknown processor").to_owned();
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     cpu(&HostFacts {
         model,
         threads,
-        clock: clock(&cpuinfo),
+        clock: clock(cpuinfo),
         avx512: avx512(),
-        halved: halved(&cpuinfo),
+        halved: halved(cpuinfo),
         avx2: avx2(),
         memory: memory(),
     })

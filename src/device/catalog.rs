@@ -208,6 +208,7 @@ impl Card {
             efficiency: Sourced::new(0.5, "assumed: f32 matrix products of small models; calibrate before trusting a day to it"),
             bandwidth: Sourced::new(ByteRate(self.bandwidth), source),
             launch: Sourced::new(Seconds(5e-6), "assumed: kernel launch and the host's share of it"),
+            calibration: None,
         }
     }
 }

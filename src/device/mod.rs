@@ -2,9 +2,12 @@
 //!
 //! Invariant: nothing here knows a recipe.
 
+pub mod calibration;
 mod catalog;
 mod host;
+pub mod law;
 
+pub use calibration::Calibrated;
 pub use catalog::{catalog, find};
 pub use host::{HostFacts, cpu};
 
@@ -59,4 +62,7 @@ pub struct Device {
     pub bandwidth: Sourced<ByteRate>,
     /// Cost of starting one operation.
     pub launch: Sourced<Seconds>,
+    /// What was measured of this very machine; where it is there, times come from it and not from the numbers above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibrated>,
 }

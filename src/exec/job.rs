@@ -9,6 +9,7 @@ use crate::data::{MaskSpec, Shards, SyntheticFacts};
 use crate::ledger::{Position, Recorded, RunDirectory};
 use crate::plan::Plan;
 use crate::plan::view::trace::Heap;
+use crate::recipe::settings::Recipe;
 use crate::units::Bytes;
 
 /// Where the steps get their progress from.
@@ -110,8 +111,11 @@ pub struct Job<'a> {
 
 /// How the plan masks.
 pub fn mask_spec(plan: &Plan) -> MaskSpec {
-    let recipe = &plan.recipe;
-    let batch = plan.estimate.micro_batch;
+    mask_spec_of(&plan.recipe, plan.estimate.micro_batch)
+}
+
+/// How a recipe masks at a micro-batch.
+pub fn mask_spec_of(recipe: &Recipe, batch: u64) -> MaskSpec {
     MaskSpec {
         rate: recipe.objective.rate.0,
         protect_special: recipe.objective.protect_special,

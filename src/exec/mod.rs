@@ -16,6 +16,7 @@ pub mod evaluate;
 pub mod host;
 pub mod job;
 pub mod op;
+pub mod probe;
 mod recorder;
 pub mod run;
 mod session;

@@ -16,6 +16,7 @@ use serde_json::json as object;
 
 use super::error::Error;
 use super::job::Watch;
+use super::trainer::Moment;
 use super::walk::Form;
 use crate::ledger::write_durably;
 use crate::plan::view::trace::{Event, Heap, MOST_STEP_EVENTS, Nanos, Process, Side, Thread, Trace, events, labels, pid};
@@ -151,7 +152,7 @@ impl Recorder {
         &mut self,
         walk: Walk,
         watch: &dyn Watch,
-        run: impl FnOnce(&mut dyn FnMut(usize)) -> Result<R, Error>,
+        run: impl FnOnce(&mut dyn FnMut(Moment)) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let times = self.walks[walk as usize].times;
         if times >= WARM {
@@ -161,7 +162,10 @@ impl Recorder {
         let mut seen = Seen { times: times + 1, ..Seen::default() };
         watch.heap();
         let began = Instant::now();
-        let result = run(&mut |_| {
+        let result = run(&mut |moment| {
+            if moment != Moment::Done {
+                return;
+            }
             // What fails here fails again where its result is asked for.
             let _ = device.map(Device::sync);
             seen.ends.push(Nanos(began.elapsed().as_nanos() as u64));

@@ -1,5 +1,6 @@
 //! One optimizer step after another: micro-steps, update, evaluation, each a walk through its graph.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,7 +12,7 @@ use super::state::State;
 use super::value::Value;
 use super::walk::{Form, Walker};
 use crate::data::MicroBatch;
-use crate::step::tensor::{Input, Role};
+use crate::step::tensor::{Input, Role, TensorType};
 use crate::step::{StepGraphs, Walk};
 use crate::units::Bytes;
 
@@ -48,6 +49,15 @@ pub struct Trainer {
     pub state: State,
 }
 
+/// A moment of a walk, for who measures it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// One more of the tensors that no operation makes is there; the first operation follows the last of these.
+    Fed,
+    /// The next operation is done, and what dies at it is gone.
+    Done,
+}
+
 /// Scalars where no optimizer step is done.
 const NO_UPDATE: Scalars = Scalars { rate: 0.0, step: 1 };
 
@@ -63,17 +73,17 @@ impl Trainer {
         &self.graphs
     }
 
-    /// Forward and backward; the gradients are added to those of the micro-steps before it in this step. Gives the loss. `after` is
-    /// called when an operation is done.
+    /// Forward and backward; the gradients are added to those of the micro-steps before it in this step. Gives the loss; `watch` is
+    /// told of each moment.
     ///
     /// # Errors
     /// Memory that cannot be had, or a failure of the backend.
-    pub fn micro_step(&mut self, feed: &Feed, first: bool, after: &mut dyn FnMut(usize)) -> Result<f64, Error> {
+    pub fn micro_step(&mut self, feed: &Feed, first: bool, watch: &mut dyn FnMut(Moment)) -> Result<f64, Error> {
         let walk = if first { Walk::First } else { Walk::Further };
         if first {
             self.forget_gradients();
         }
-        let results = self.walk(walk, feed, NO_UPDATE, after)?;
+        let results = self.walk(walk, feed, NO_UPDATE, watch)?;
         Ok(f64::from(results.first().and_then(|x| x.first()).copied().unwrap_or(f32::NAN)))
     }
 
@@ -86,8 +96,8 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::micro_step`].
-    pub fn update(&mut self, scalars: Scalars, after: &mut dyn FnMut(usize)) -> Result<f64, Error> {
-        let results = self.walk(Walk::Update, &Feed::default(), scalars, after)?;
+    pub fn update(&mut self, scalars: Scalars, watch: &mut dyn FnMut(Moment)) -> Result<f64, Error> {
+        let results = self.walk(Walk::Update, &Feed::default(), scalars, watch)?;
         Ok(f64::from(results.first().and_then(|x| x.first()).copied().unwrap_or(f32::NAN)))
     }
 
@@ -95,17 +105,24 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::micro_step`].
-    pub fn evaluate(&mut self, feed: &Feed, after: &mut dyn FnMut(usize)) -> Result<Vec<f32>, Error> {
-        let mut results = self.walk(Walk::Evaluate, feed, NO_UPDATE, after)?;
+    pub fn evaluate(&mut self, feed: &Feed, watch: &mut dyn FnMut(Moment)) -> Result<Vec<f32>, Error> {
+        let mut results = self.walk(Walk::Evaluate, feed, NO_UPDATE, watch)?;
         Ok(if results.len() > 1 { results.swap_remove(1) } else { Vec::new() })
     }
 
     /// Walks a graph and puts what it keeps back into the state; gives the other results, read back to the host.
-    fn walk(&mut self, walk: Walk, feed: &Feed, scalars: Scalars, after: &mut dyn FnMut(usize)) -> Result<Vec<Vec<f32>>, Error> {
+    fn walk(&mut self, walk: Walk, feed: &Feed, scalars: Scalars, watch: &mut dyn FnMut(Moment)) -> Result<Vec<Vec<f32>>, Error> {
         let Self { walkers, state, device, .. } = self;
         let walker = &walkers[&walk];
+        let watch = RefCell::new(watch);
+        let tell = |moment| (watch.borrow_mut())(moment);
         let results = guarded(walk, || {
-            let made = walker.walk_watched(scalars, |role, _| source(state, feed, device, role), after)?;
+            let feeding = |role, _: &TensorType| {
+                let value = source(state, feed, device, role);
+                tell(Moment::Fed);
+                value
+            };
+            let made = walker.walk_watched(scalars, feeding, |_| tell(Moment::Done))?;
             let mut read = Vec::new();
             for (_, role, value) in made {
                 match role {

@@ -209,7 +209,7 @@ fn evaluation(recipe: &Recipe, e: &Estimate, times: u64) -> Stage {
 }
 
 fn checkpoint(recipe: &Recipe, e: &Estimate, times: u64) -> Stage {
-    let time = crate::budget::checkpoint_time(e.checkpoint) * times as f64;
+    let time = e.saving * times as f64;
     let work = Work::Checkpoint { times, keep: recipe.checkpoint.keep };
     Stage { work, time: Some(time), flops: Flops::ZERO, tokens: Tokens(0) }
 }

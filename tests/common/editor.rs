@@ -26,6 +26,7 @@ impl Editor {
     pub fn start(directory: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cramplan"));
         command.arg("lsp").args(arguments).current_dir(directory).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.env("CRAMPLAN_HOME", directory.join("home"));
         let mut server = command.stderr(Stdio::null()).spawn().unwrap();
         let mut out = BufReader::new(server.stdout.take().unwrap());
         let (sender, said) = channel();

@@ -32,7 +32,7 @@ impl Place {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cramplan"));
-        command.args(arguments).current_dir(self.path()).env("NO_COLOR", "1");
+        command.args(arguments).current_dir(self.path()).env("NO_COLOR", "1").env("CRAMPLAN_HOME", self.path().join("home"));
         command
     }
 

@@ -8,7 +8,7 @@ use crate::exec::dry::DryRun;
 use crate::exec::run::Failure;
 use crate::ledger::{Compared, Outcome, Reason};
 use crate::plan::Plan;
-use crate::units::{Bytes, Seconds, Tokens};
+use crate::units::{Bytes, Ratio, Seconds, Tokens};
 
 /// Says what came of a run.
 pub fn report(outcome: &Outcome, path: &Path) -> Exit {
@@ -36,7 +36,12 @@ fn summary(o: &Outcome, path: &Path) -> String {
         format!("  loss      {} nat on `<mask>` of the held-back text; {}", nat(o.mask_loss), references.join(" · ")),
         format!("  time      {}{deadline}", seconds(o.seconds)),
         format!("  steps     {}", count(o.steps)),
-        format!("  tokens    {}; {} a second in training", count(o.tokens), Tokens(o.tokens_per_second as u64)),
+        format!(
+            "  tokens    {}; {} a second in training, {} of the peak (MFU)",
+            count(o.tokens),
+            Tokens(o.tokens_per_second as u64),
+            Ratio(o.utilisation)
+        ),
         format!("  memory    tensors: {}", bytes(o.heap_bytes)),
         format!("            process: {}", bytes(o.resident_bytes)),
         format!("  weights   sha256 {}", o.weights),
