@@ -10,7 +10,7 @@ use super::backend;
 /// rate and bytes at its bandwidth, plus the cost of starting it.
 pub fn seconds(op: &Op, types: Signature<'_>, device: &Device) -> Seconds {
     let rule = op.rule();
-    let arithmetic = device.peak.value.time(rule.flops(types)) * (1.0 / device.efficiency.value);
+    let arithmetic = device.peaks.f32.value.time(rule.flops(types)) * (1.0 / device.efficiency.value);
     let traffic = device.bandwidth.value.time(rule.moved(types, backend(device)));
     Seconds(arithmetic.0.max(traffic.0)) + device.launch.value
 }

@@ -1,13 +1,16 @@
 //! The command line: one file a verb. Only this stage talks to the user, reads the environment and knows exit codes.
 
 mod arguments;
+mod cards;
 mod check;
 mod devices;
 mod explain;
 mod fix;
 mod fmt;
 mod init;
+mod inventory;
 mod lsp;
+mod own_devices;
 mod plan;
 mod render;
 #[cfg(feature = "exec")]

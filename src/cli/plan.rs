@@ -1,6 +1,7 @@
 //! `cramplan plan`
 
 use super::arguments::{Plan as Options, PlanFormat};
+use super::inventory::Inventory;
 use super::{Exit, check, print, print_json, render, say, verdict, world};
 use crate::ledger::write_durably;
 use crate::pipeline::Verdict;
@@ -8,13 +9,18 @@ use crate::plan::{self, Plan};
 
 /// Shows and saves the plan of a recipe.
 pub fn plan(options: &Options) -> Exit {
-    let compilation = match world::compile_choice(&options.choice, world::machine()) {
+    let inventory = match Inventory::load() {
+        Ok(inventory) => inventory,
+        Err(broken) => return broken.refuse(options.format == PlanFormat::Json),
+    };
+    let compilation = match world::compile_choice(&options.choice, &inventory) {
         Ok(compilation) => compilation,
         Err(unreadable) => {
             return unreadable.refuse(options.format == PlanFormat::Json);
         }
     };
     render::show(&compilation.diagnostics, &compilation.sources);
+    check::say_unknown_card(&inventory, &options.choice);
     let exit = check::exit(&compilation);
     let broken = verdict::json(&compilation);
     let Some(Verdict::Feasible(feasible)) = compilation.verdict else {

@@ -8,10 +8,11 @@ use std::path::Path;
 use self::again::{replay, resume};
 use self::report::{dry_text, explain, report};
 use super::arguments::{Choice, Run};
+use super::inventory::Inventory;
 use super::screen::Screen;
-use super::{Exit, Host, check, complain, hint, print, render, say, world};
+use super::{Exit, Host, check, complain, hint, own_devices, print, render, say, world};
 use crate::data::{DataError, Prepared, Progress, prepare};
-use crate::device::{self, Device, DeviceKind};
+use crate::device::{Device, DeviceKind};
 use crate::diag::{Code, Diagnostic};
 use crate::exec::corpus::corpus_spec;
 use crate::exec::device::{Wish, choose};
@@ -49,14 +50,15 @@ pub fn run(options: &Run, host: Host) -> Exit {
 
 fn dispatch(options: &Run, host: Host) -> Outcomes<Exit> {
     keep_big_buffers();
-    let hardware = hardware(&options.device)?;
+    let inventory = Inventory::load().map_err(|broken| Stop(broken.refuse(false)))?;
+    let hardware = hardware(&options.device, &inventory)?;
     if let Some(path) = &options.resume {
         return resume(options, path, &hardware, host);
     }
     if let Some(path) = &options.replay {
         return replay(options, path, &hardware, host);
     }
-    let Source { plan, text, origin } = source(options, &hardware)?;
+    let Source { plan, text, origin } = source(options, &hardware, inventory)?;
     fits_hardware(&plan, &hardware)?;
     warn_of_memory(&plan);
     let mut screen = Screen::new(host);
@@ -75,7 +77,7 @@ struct Hardware {
     planned: Device,
 }
 
-fn hardware(wish: &str) -> Outcomes<Hardware> {
+fn hardware(wish: &str, inventory: &Inventory) -> Outcomes<Hardware> {
     let Some(wish) = parse_wish(wish) else {
         return stop(Exit::Invalid, &format!("there is no device `{wish}` to run on"), "say `auto`, `cpu`, `cuda` or `cuda:1`");
     };
@@ -84,8 +86,8 @@ fn hardware(wish: &str) -> Outcomes<Hardware> {
         Err(unavailable) => return stop(Exit::Invalid, &unavailable.to_string(), unavailable.help()),
     };
     let planned = match form {
-        Form::Host => world::machine(),
-        Form::Plain => card(if let Wish::Cuda(index) = wish { index } else { 0 })?,
+        Form::Host => inventory.cpu(),
+        Form::Plain => card(if let Wish::Cuda(index) = wish { index } else { 0 }, inventory)?,
     };
     Ok(Hardware { device, form, planned })
 }
@@ -99,29 +101,24 @@ fn parse_wish(text: &str) -> Option<Wish> {
     }
 }
 
-/// The catalog's entry for card `index` of this machine, by the name that NVIDIA's tool gives it.
-fn card(index: usize) -> Outcomes<Device> {
-    let query = ["--query-gpu=name", "--format=csv,noheader", "-i", &index.to_string()];
-    let answer = std::process::Command::new("nvidia-smi").args(query).output();
-    let name = answer.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_lowercase()).unwrap_or_default();
-    let short = name.replace("nvidia", "").replace("geforce", "").replace("tesla", "").replace("quadro", "");
-    let slug = short.split_whitespace().collect::<Vec<_>>().join("-");
-    let fits = |d: &Device| slug == d.name || (!slug.is_empty() && slug.contains(&d.name));
-    match device::catalog().into_iter().filter(fits).max_by_key(|d| d.name.len()).or_else(|| by_prefix(&slug)) {
-        Some(device) => Ok(device),
-        None => stop(
-            Exit::Invalid,
-            &format!("the card `{name}` is not in the catalog, so nothing can be planned for it"),
-            "see `cramplan devices`; a card of your own cannot be described yet",
-        ),
+/// The device of card `index` of this machine; one that no one knows cannot be planned for.
+fn card(index: usize, inventory: &Inventory) -> Outcomes<Device> {
+    let by_address = std::env::var("CUDA_DEVICE_ORDER").is_ok_and(|order| order == "PCI_BUS_ID");
+    if !by_address && inventory.cards.iter().any(|(_, name)| Some(name) != inventory.cards.first().map(|(_, first)| first)) {
+        say("warning: this machine's cards differ, and CUDA counts the fastest first: set `CUDA_DEVICE_ORDER=PCI_BUS_ID`");
     }
-}
-
-/// `h100` is the first word of `h100-sxm`: the slowest of several that begin alike is taken.
-fn by_prefix(slug: &str) -> Option<Device> {
-    let first = slug.split('-').next().filter(|word| word.len() > 1)?;
-    let alike = device::catalog().into_iter().filter(|d| d.name.starts_with(first));
-    alike.min_by(|a, b| a.peak.value.0.total_cmp(&b.peak.value.0))
+    let model = match inventory.card(index) {
+        Ok(device) => return Ok(device),
+        Err(model) => model,
+    };
+    let message = if model.is_empty() {
+        format!("the driver's files do not tell what card {index} is, so nothing can be planned for it")
+    } else {
+        format!("the card `{model}` is not in the catalog, so nothing can be planned for it")
+    };
+    let place = world::home().map_or("devices.ron".to_owned(), |home| home.join("devices.ron").display().to_string());
+    let example = own_devices::example(&model);
+    stop(Exit::Invalid, &message, &format!("describe it in `{place}`, with numbers from its data sheet:\n\n{example}\n"))
 }
 
 /// A plan to run, the recipe's text, and where its fields stand.
@@ -137,7 +134,7 @@ struct Origin {
     places: Places,
 }
 
-fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
+fn source(options: &Run, hardware: &Hardware, inventory: Inventory) -> Outcomes<Source> {
     let text = std::fs::read_to_string(&options.recipe).unwrap_or_default();
     if world::is_plan(&text) {
         if !options.set.is_empty() {
@@ -146,7 +143,8 @@ fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
         return load_plan(&options.recipe, &text).map(|plan| Source { plan, text: String::new(), origin: None });
     }
     let choice = Choice { recipe: options.recipe.clone(), set: options.set.clone(), device: Some(hardware.planned.name.clone()) };
-    let compilation = match world::compile_choice(&choice, hardware.planned.clone()) {
+    let inventory = Inventory { machine: hardware.planned.clone(), ..inventory };
+    let compilation = match world::compile_choice(&choice, &inventory) {
         Ok(compilation) => compilation,
         Err(unreadable) => {
             let (message, help) = unreadable.message();
@@ -176,8 +174,7 @@ fn load_plan(path: &Path, text: &str) -> Outcomes<Plan> {
 }
 
 fn fits_hardware(plan: &Plan, hardware: &Hardware) -> Outcomes<()> {
-    let kind = |d: &Device| matches!(d.kind, DeviceKind::Cpu { .. });
-    if kind(&plan.device) == kind(&hardware.planned) {
+    if plan.device.kind.runs_on(hardware.planned.kind) {
         return Ok(());
     }
     let message = format!("the plan is for `{}`, and this would run on `{}`", plan.device.name, hardware.planned.name);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::render;
 use crate::budget::{DISK_BYTES_PER_SECOND, Estimate};
 use crate::check::Costed;
+use crate::device::DeviceKind;
 use crate::pipeline::{Compilation, Verdict};
 use crate::recipe::spending::Limit;
 use crate::step::Walk;
@@ -93,19 +94,23 @@ fn limit(limit: Limit) -> String {
 
 fn sources(costed: &Costed) -> Vec<String> {
     let d = &costed.device;
-    vec![
+    let mut lines = vec![
         format!("limit {}: {}", costed.estimate.limit, brief(&costed.estimate.limit_source)),
-        format!("peak {}: {}", d.peak.value, brief(&d.peak.source)),
+        format!("peak {} of f32: {}", d.peaks.f32.value, brief(&d.peaks.f32.source)),
         format!("of it {}: {}", Ratio(d.efficiency.value), d.efficiency.source),
         format!("bandwidth {}: {}", d.bandwidth.value, brief(&d.bandwidth.source)),
         format!("process {}: {}", d.overhead.value, d.overhead.source),
         format!("launch {} an operation: {}", d.launch.value, d.launch.source),
         format!("saving {}: assumed, an ordinary disk with its syncs", ByteRate(DISK_BYTES_PER_SECOND)),
         "text: not looked at; `run` reads it, and says so before it spends anything".to_owned(),
-    ]
+    ];
+    if d.kind == DeviceKind::Rocm {
+        lines.push(format!("`{}` is planned for only: this program does not run on AMD's cards", d.name));
+    }
+    lines
 }
 
-/// A source without the pages that it was checked against; JSON has those too.
+/// A source without the pages that it was checked against; JSON and `cramplan devices NAME` have those too.
 fn brief(source: &str) -> &str {
     source.split(", checked against").next().unwrap_or(source)
 }

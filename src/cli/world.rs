@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::json;
 
 use super::arguments::Choice;
+use super::inventory::Inventory;
 use super::{Exit, complain, print_json, say};
 use crate::device::{Device, HostFacts, Sourced, cpu};
 use crate::diag::Code;
@@ -58,8 +59,8 @@ impl Unreadable {
 ///
 /// # Errors
 /// Where the recipe cannot be read.
-pub fn compile_choice(choice: &Choice, machine: Device) -> Result<Compilation, Unreadable> {
-    compile_over(choice, machine, &Texts::new())
+pub fn compile_choice(choice: &Choice, inventory: &Inventory) -> Result<Compilation, Unreadable> {
+    compile_over(choice, inventory, &Texts::new())
 }
 
 /// Texts that stand for those of files, by the files' names.
@@ -69,7 +70,7 @@ pub type Texts = BTreeMap<String, String>;
 ///
 /// # Errors
 /// Where the recipe cannot be read.
-pub fn compile_over(choice: &Choice, machine: Device, texts: &Texts) -> Result<Compilation, Unreadable> {
+pub fn compile_over(choice: &Choice, inventory: &Inventory, texts: &Texts) -> Result<Compilation, Unreadable> {
     let unreadable = |why| Unreadable { path: choice.recipe.clone(), why };
     let read_text =
         |path: &Path| texts.get(&plain(path).display().to_string()).map_or_else(|| read_text(path), |text| Ok(text.clone()));
@@ -86,9 +87,21 @@ pub fn compile_over(choice: &Choice, machine: Device, texts: &Texts) -> Result<C
         entry: (plain(&choice.recipe).display().to_string(), text),
         read: &mut read,
         overrides: &choice.set,
-        machine,
+        machine: inventory.machine.clone(),
+        known: &inventory.known,
         asked: choice.device.clone(),
     }))
+}
+
+/// The directory of what the user tells this program once for all recipes: `$CRAMPLAN_HOME`, else `cramplan` in
+/// `$XDG_CONFIG_HOME`, else in `~/.config`. It need not be there.
+pub fn home() -> Option<PathBuf> {
+    home_by(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+}
+
+fn home_by(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let configuration = || variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
+    variable("CRAMPLAN_HOME").or_else(|| configuration().map(|directory| directory.join("cramplan")))
 }
 
 /// Whether a text is a saved plan.
@@ -251,4 +264,21 @@ pub fn reset_resident_peak() {
 pub fn base(recipe: &Path) -> String {
     let parent = recipe.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned()).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_directory_is_the_first_that_is_named() {
+        let at = |set: &[(&str, &str)]| {
+            home_by(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value)))
+        };
+        let all = [("HOME", "/h"), ("XDG_CONFIG_HOME", "/x"), ("CRAMPLAN_HOME", "/c")];
+        assert_eq!(at(&all), Some(PathBuf::from("/c")));
+        assert_eq!(at(&all[..2]), Some(PathBuf::from("/x/cramplan")));
+        assert_eq!(at(&all[..1]), Some(PathBuf::from("/h/.config/cramplan")));
+        assert_eq!(at(&[]), None);
+    }
 }

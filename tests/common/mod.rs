@@ -62,7 +62,14 @@ pub fn costed(text: &str, overrides: &[&str], machine: Device) -> Costed {
     let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
     let read: &mut Read<'_> = &mut |_, _| Err("no imports".into());
     let asked = Some(machine.name.clone());
-    let inputs = Inputs { entry: ("recipe.ron".into(), text.to_owned()), read, overrides: &overrides, machine, asked };
+    let inputs = Inputs {
+        entry: ("recipe.ron".into(), text.to_owned()),
+        read,
+        overrides: &overrides,
+        machine,
+        known: &cramplan::device::catalog(),
+        asked,
+    };
     compile(inputs).verdict.unwrap().costed().clone()
 }
 
