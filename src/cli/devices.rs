@@ -114,6 +114,7 @@ fn device_json(device: &Device, inventory: &Inventory) -> Value {
 
 fn list_json(inventory: &Inventory) -> Value {
     let devices: Vec<Value> = inventory.known.iter().map(|device| device_json(device, inventory)).collect();
-    let cards: Vec<Value> = inventory.cards.iter().map(|(card, name)| json!({"model": card.model, "device": name})).collect();
+    let name = |card| inventory.device_of(card).map(|device| device.name.as_str());
+    let cards: Vec<Value> = inventory.cards.iter().map(|card| json!({"model": card.model, "device": name(card)})).collect();
     json!({"devices": devices, "machine": inventory.machine.name, "cards": cards})
 }

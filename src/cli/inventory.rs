@@ -17,8 +17,10 @@ pub struct Inventory {
     pub machine: Device,
     /// Every device that can be named: this machine's CPU first, then the others by name.
     pub known: Vec<Device>,
-    /// The cards of this machine that CUDA shows, each with the name of its device where it is known.
-    pub cards: Vec<(Card, Option<String>)>,
+    /// The cards of this machine that CUDA shows.
+    pub cards: Vec<Card>,
+    /// What the driver calls cards of the user's, each with the name of its device.
+    models: Vec<(String, String)>,
 }
 
 impl Inventory {
@@ -37,24 +39,23 @@ impl Inventory {
     pub fn of(cpu: Device, cards: Vec<Card>, own: Vec<Own>, has_cuda: bool) -> Self {
         let models: Vec<(String, String)> =
             own.iter().filter_map(|own| Some((own.model.clone()?, own.device.name.clone()))).collect();
-        let name_of = |card: &Card| {
-            let described = models.iter().rev().find(|(model, _)| model.eq_ignore_ascii_case(&card.model));
-            described.map(|(_, name)| name.clone()).or_else(|| of_model(&card.model, card.pci).map(|device| device.name))
-        };
-        let cards: Vec<(Card, Option<String>)> = cards.into_iter().map(|card| (card.clone(), name_of(&card))).collect();
         let known = known(cpu.clone(), own.into_iter().map(|own| own.device));
-        let first = cards.first().and_then(|(_, name)| named(&known, name.as_ref()?)).filter(|_| has_cuda);
-        Self { machine: first.cloned().unwrap_or(cpu), known, cards }
+        let inventory = Self { machine: cpu, known, cards, models };
+        let first = inventory.cards.first().and_then(|card| inventory.device_of(card)).filter(|_| has_cuda);
+        match first.cloned() {
+            Some(machine) => Self { machine, ..inventory },
+            None => inventory,
+        }
     }
 
-    /// The device of card `index` of this machine.
-    ///
-    /// # Errors
-    /// What the driver calls the card, where that is known to no one; empty where the driver does not tell of the card.
-    #[cfg(feature = "exec")]
-    pub fn card(&self, index: usize) -> Result<Device, String> {
-        let Some((card, name)) = self.cards.get(index) else { return Err(String::new()) };
-        name.as_ref().and_then(|name| named(&self.known, name)).cloned().ok_or_else(|| card.model.clone())
+    /// The device that the driver calls by a name, on a PCI device of this number.
+    pub fn of_model(&self, model: &str, pci: Option<u16>) -> Option<&Device> {
+        named(&self.known, &name_of(model, pci, &self.models)?)
+    }
+
+    /// The device that a card of this machine is, where it is known.
+    pub fn device_of(&self, card: &Card) -> Option<&Device> {
+        self.of_model(&card.model, card.pci)
     }
 
     /// This machine's CPU.
@@ -65,13 +66,19 @@ impl Inventory {
 
     /// Whether a device is in this machine.
     pub fn is_here(&self, device: &Device) -> bool {
-        device.name == "cpu" || self.cards.iter().any(|(_, name)| name.as_ref() == Some(&device.name))
+        device.name == "cpu" || self.cards.iter().any(|card| self.device_of(card) == Some(device))
     }
 
     /// The models of this machine's cards that no device is known for.
     pub fn unknown_cards(&self) -> impl Iterator<Item = &str> {
-        self.cards.iter().filter(|(_, name)| name.is_none()).map(|(card, _)| card.model.as_str())
+        self.cards.iter().filter(|card| self.device_of(card).is_none()).map(|card| card.model.as_str())
     }
+}
+
+/// The name of the device that the driver calls by a name: the user's word goes before the catalog's.
+fn name_of(model: &str, pci: Option<u16>, models: &[(String, String)]) -> Option<String> {
+    let described = models.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(model));
+    described.map(|(_, name)| name.clone()).or_else(|| of_model(model, pci).map(|device| device.name))
 }
 
 /// The user's devices, from the file in their directory; none where there is no such file.

@@ -91,6 +91,7 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Own>, Broken> {
         own = decode(&value, name, &mut diagnostics);
     }
     if diagnostics.iter().any(Diagnostic::is_error) {
+        diagnostics.sort_by_key(Diagnostic::span);
         return Err(Broken { message: format!("the devices in `{name}` cannot be read"), sources, diagnostics });
     }
     Ok(own)

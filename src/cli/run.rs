@@ -1,16 +1,18 @@
 //! `cramplan run`
 
 mod again;
+mod card;
 mod report;
 
 use std::path::Path;
 
 use self::again::{replay, resume};
+use self::card::card;
 use self::report::{dry_text, explain, report};
 use super::arguments::{Choice, Run};
 use super::inventory::Inventory;
 use super::screen::Screen;
-use super::{Exit, Host, check, complain, hint, own_devices, print, render, say, world};
+use super::{Exit, Host, check, complain, hint, print, render, say, world};
 use crate::data::{DataError, Prepared, Progress, prepare};
 use crate::device::{Device, DeviceKind};
 use crate::diag::{Code, Diagnostic};
@@ -99,26 +101,6 @@ fn parse_wish(text: &str) -> Option<Wish> {
         "cuda" => Some(Wish::Cuda(0)),
         _ => text.strip_prefix("cuda:")?.parse().ok().map(Wish::Cuda),
     }
-}
-
-/// The device of card `index` of this machine; one that no one knows cannot be planned for.
-fn card(index: usize, inventory: &Inventory) -> Outcomes<Device> {
-    let by_address = std::env::var("CUDA_DEVICE_ORDER").is_ok_and(|order| order == "PCI_BUS_ID");
-    if !by_address && inventory.cards.iter().any(|(_, name)| Some(name) != inventory.cards.first().map(|(_, first)| first)) {
-        say("warning: this machine's cards differ, and CUDA counts the fastest first: set `CUDA_DEVICE_ORDER=PCI_BUS_ID`");
-    }
-    let model = match inventory.card(index) {
-        Ok(device) => return Ok(device),
-        Err(model) => model,
-    };
-    let message = if model.is_empty() {
-        format!("the driver's files do not tell what card {index} is, so nothing can be planned for it")
-    } else {
-        format!("the card `{model}` is not in the catalog, so nothing can be planned for it")
-    };
-    let place = world::home().map_or("devices.ron".to_owned(), |home| home.join("devices.ron").display().to_string());
-    let example = own_devices::example(&model);
-    stop(Exit::Invalid, &message, &format!("describe it in `{place}`, with numbers from its data sheet:\n\n{example}\n"))
 }
 
 /// A plan to run, the recipe's text, and where its fields stand.

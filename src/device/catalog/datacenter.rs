@@ -36,9 +36,9 @@ const H200_TENSOR: &str = "NVIDIA H200 data sheet, SXM form: half of the rate wi
 const L4: &str = "NVIDIA L4 data sheet, checked against fpsbench.com/compare/gpu/nvidia-l4-vs-nvidia-tesla-m40";
 const L4_MEMORY: &str =
     "NVIDIA L4 data sheet; 24 GB less ECC and the driver: 22.03 GiB to CUDA, github.com/ArcInstitute/evo2 issue 190";
-const L4_TENSOR: &str = "NVIDIA L4 data sheet: half of the rate with sparsity, which does not say how it adds up; checked against \
+const L4_TENSOR: &str = "NVIDIA L4 data sheet: half of the rate with sparsity, which does not say how it adds up, checked against \
     github.com/winston-zhang-orz/gpu-specs specs.md";
-const L40S: &str = "NVIDIA L40S data sheet, which does not say how tensor cores add up; checked against \
+const L40S: &str = "NVIDIA L40S data sheet, which does not say how tensor cores add up, checked against \
     mullet.se/product.html?product_id=355414, itcreations.com/nvidia-gpu/nvidia-l40s-gpu-accelerator";
 const T4: &str = "NVIDIA T4 data sheet, checked against sysrqmts.com/en/gpus/nvidia/tesla/t4";
 const T4_MEMORY: &str = "NVIDIA T4 data sheet; 16 GB less ECC and the driver: total of CUDA's deviceQuery, chiemon.github.io";

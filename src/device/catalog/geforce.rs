@@ -6,7 +6,7 @@
 
 use super::{CARD, DRIVER, Row, gib, giga, mib, tera};
 
-const TURING: &str = "NVIDIA Turing architecture whitepaper, table of the RTX 2080 Ti, reference clock; checked against \
+const TURING: &str = "NVIDIA Turing architecture whitepaper, table of the RTX 2080 Ti, reference clock, checked against \
     gpu.spicedreamphone.com/ru/gpu/nvidia/geforce-rtx-2080-ti and the references of arxiv.org/abs/2212.14034, appendix B.1";
 const GA102: &str = "NVIDIA Ampere GA102 architecture whitepaper V2.0, appendix A, checked against \
     github.com/lamonoai/gpumap nvidia/GPU.md";

@@ -15,7 +15,7 @@ const XEON: &str = "en.wikichip.org/wiki/intel/xeon_platinum/8256: up to 1 TiB";
 const XEON_PEAK: &str = "computed: 4 cores × 3.8 GHz × 64 FLOP a cycle (two AVX-512 units), as in \
     en.wikichip.org/wiki/intel/xeon_platinum/8256; the clock under AVX-512 is lower and was not found";
 const XEON_BANDWIDTH: &str = "computed: 6 channels × 2.933 GT/s × 8 B, as in en.wikichip.org/wiki/intel/xeon_platinum/8256";
-const MI250X: &str = "AMD Instinct MI250X data sheet, the whole board: ROCm shows it as two devices of half of it; checked against \
+const MI250X: &str = "AMD Instinct MI250X data sheet, the whole board: ROCm shows it as two devices of half of it, checked against \
     zexron.com/amd-mi250-x-aldebaran-as-mcm-with-up-to-479-teraflop-s-and-560-watt-tdp. This program does not run on it";
 const MI300X: &str = "AMD Instinct MI300X data sheet, checked against github.com/stas00/ml-engineering \
     compute/accelerator/README.md. This program does not run on it";

@@ -76,6 +76,8 @@ fn every_number_says_where_it_comes_from() {
             let names_one =
                 ["NVIDIA", "AMD", "computed: ", "wikichip", "GB", "its GPU is an H100"].iter().any(|s| source.contains(s));
             assert!(names_one && source.len() > 25 && !source.contains("  "), "{}: {source:?}", device.name);
+            // The verdict shows what stands before this.
+            assert_eq!(source.matches("checked against").count(), source.matches(", checked against").count(), "{source}");
         }
         let rates = device.peaks.all().into_iter().filter_map(|(_, peak)| peak.map(|peak| peak.value.0));
         assert!(rates.chain([device.bandwidth.value.0]).all(|rate| rate.is_finite() && rate > 1e10), "{}", device.name);
