@@ -58,6 +58,12 @@ impl Inventory {
         self.of_model(&card.model, card.pci)
     }
 
+    /// The same with another device to plan for where nothing else is asked for.
+    #[cfg(feature = "exec")]
+    pub fn on(self, machine: Device) -> Self {
+        Self { machine, ..self }
+    }
+
     /// This machine's CPU.
     #[cfg(feature = "exec")]
     pub fn cpu(&self) -> Device {

@@ -125,7 +125,7 @@ fn source(options: &Run, hardware: &Hardware, inventory: Inventory) -> Outcomes<
         return load_plan(&options.recipe, &text).map(|plan| Source { plan, text: String::new(), origin: None });
     }
     let choice = Choice { recipe: options.recipe.clone(), set: options.set.clone(), device: Some(hardware.planned.name.clone()) };
-    let inventory = Inventory { machine: hardware.planned.clone(), ..inventory };
+    let inventory = inventory.on(hardware.planned.clone());
     let compilation = match world::compile_choice(&choice, &inventory) {
         Ok(compilation) => compilation,
         Err(unreadable) => {
