@@ -28,6 +28,8 @@ pub struct Inputs<'a> {
     pub overrides: &'a [String],
     /// The device of this machine.
     pub machine: Device,
+    /// The devices that can be named, as those of [`device::catalog`].
+    pub known: &'a [Device],
     /// The device asked for on the command line; it takes precedence over the recipe's.
     pub asked: Option<String>,
 }
@@ -88,10 +90,10 @@ impl Compilation {
 pub fn compile(inputs: Inputs<'_>) -> Compilation {
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
-    let Inputs { entry, read, overrides, machine, asked } = inputs;
+    let Inputs { entry, read, overrides, machine, known, asked } = inputs;
     let (resolved, recipe) = resolve(entry, read, overrides, &mut sources, &mut diagnostics).unzip();
     let wish = wished_device(recipe.as_ref().and_then(Option::as_ref), resolved.as_ref(), asked, &mut sources);
-    let device = choose_device(wish, machine, &mut diagnostics);
+    let device = choose_device(wish, machine, known, &mut diagnostics);
     let places = resolved.as_ref().map(|r| r.places.clone()).unwrap_or_default();
     let verdict = recipe.flatten().zip(device).map(|(recipe, device)| {
         let costed = check::cost(&recipe, &device);
@@ -177,21 +179,20 @@ fn wished_device(recipe: Option<&Recipe>, resolved: Option<&Resolved>, asked: Op
 }
 
 /// The device to plan for: the wished one, else this machine's.
-fn choose_device(wish: Wish, machine: Device, diagnostics: &mut Vec<Diagnostic>) -> Option<Device> {
+fn choose_device(wish: Wish, machine: Device, known: &[Device], diagnostics: &mut Vec<Diagnostic>) -> Option<Device> {
     let Some((name, span)) = wish.filter(|(name, _)| *name != machine.name) else { return Some(machine) };
-    let found = device::find(&name);
+    let found = device::named(known, &name);
     if found.is_none() {
-        diagnostics.push(unknown_device(&name, span));
+        diagnostics.push(unknown_device(&name, span, known));
     }
-    found
+    found.cloned()
 }
 
-fn unknown_device(name: &str, span: Span) -> Diagnostic {
-    let catalog = device::catalog();
-    let names: Vec<&str> = catalog.iter().map(|d| d.name.as_str()).collect();
+fn unknown_device(name: &str, span: Span, known: &[Device]) -> Diagnostic {
+    let names = known.iter().map(|d| d.name.as_str());
     let diagnostic =
         Diagnostic::error(Code::UnknownDevice, span, format!("there is no device `{name}` in the catalog")).here("unknown");
-    match nearest(name, names.iter().copied()) {
+    match nearest(name, names) {
         Some(close) => {
             // In a recipe the span has the quotes.
             let quote = if span.len() > name.len() { "\"" } else { "" };

@@ -256,6 +256,7 @@ fn is_out_of_range(recipe: &str, setting: &str, text: &str) -> bool {
         read: &mut |_, _| Err("no imports".into()),
         overrides: &overrides,
         machine: device::find("rtx-a6000").unwrap(),
+        known: &device::catalog(),
         asked: None,
     });
     let found: Vec<Code> = compilation.diagnostics.iter().map(|d| d.code).collect();

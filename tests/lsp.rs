@@ -194,7 +194,7 @@ fn a_hover_tells_what_a_field_is_and_what_the_recipe_costs_now() {
         "Hidden width D.",
         "2 ≤ `width` ≤ 65536",
         "is `768`",
-        "GiB peak of 48.00 GiB",
+        "GiB peak of 47.99 GiB",
         "a micro-step",
         "rtx-a6000",
     ] {
@@ -203,7 +203,7 @@ fn a_hover_tells_what_a_field_is_and_what_the_recipe_costs_now() {
     let smaller = text.replace("depth: 16", "depth: 4");
     editor.change(&file, 2, &smaller);
     let less = hover(&mut editor, &file, &smaller, "width: width");
-    assert!(less.contains("GiB peak of 48.00 GiB") && less.lines().last() != said.lines().last(), "{less}");
+    assert!(less.contains("GiB peak of 47.99 GiB") && less.lines().last() != said.lines().last(), "{less}");
     let broken = smaller.replace("heads: 12", "heads: ");
     editor.change(&file, 3, &broken);
     let old = hover(&mut editor, &file, &broken, "width: width");

@@ -24,7 +24,7 @@ fn costed(name: &str, card: &str) -> Costed {
     };
     let entry = (format!("{name}.ron"), text(name).unwrap());
     let machine = find(card).unwrap();
-    let inputs = Inputs { entry, read, overrides: &[], machine, asked: Some(card.to_owned()) };
+    let inputs = Inputs { entry, read, overrides: &[], machine, known: &[], asked: Some(card.to_owned()) };
     compile(inputs).verdict.unwrap().costed().clone()
 }
 

@@ -41,7 +41,7 @@ const KEPT_PER_THREAD: Bytes = Bytes(5 << 18);
 pub fn backend(device: &Device) -> Backend {
     match device.kind {
         DeviceKind::Cpu { threads } => Backend::Host { threads },
-        DeviceKind::Cuda => Backend::Plain,
+        DeviceKind::Cuda | DeviceKind::Rocm => Backend::Plain,
     }
 }
 

@@ -42,7 +42,7 @@ pub fn error(device: &Device) -> Ratio {
 /// decoder that sees only some rows is not counted in full. [`palm_utilisation`] is by PaLM's own formula.
 pub fn utilisation(e: &Estimate, device: &Device) -> f64 {
     let micro_step = e.walk(Walk::Further).time;
-    device.peak.value.time(e.micro_step_flops()).0 / micro_step.0
+    device.peaks.f32.value.time(e.micro_step_flops()).0 / micro_step.0
 }
 
 /// MFU by PaLM's formula, 6N + 12·L·H·Q·T FLOPs a token: N parameters, L blocks, H·Q the width of all heads, T tokens in a sequence.
@@ -50,7 +50,7 @@ pub fn palm_utilisation(e: &Estimate, extents: &Extents, device: &Device) -> f64
     let attention = 12 * extents.depth * extents.width * extents.sequence;
     let a_token = 6.0 * e.parameters.total as f64 + attention as f64;
     let micro_step = e.walk(Walk::Further).time;
-    a_token * e.micro_tokens as f64 / device.peak.value.0 / micro_step.0
+    a_token * e.micro_tokens as f64 / device.peaks.f32.value.0 / micro_step.0
 }
 
 /// An operation as the laws of time see it; none where they have no law for it.
@@ -109,7 +109,7 @@ fn roofline(op: &Op, types: Signature<'_>, device: &Device) -> Seconds {
     let rule = op.rule();
     let flops = rule.flops(types);
     let share = work(op, types).filter(|work| work.kind.is_product()).map_or(1.0, |work| shape_share(&work, device));
-    let arithmetic = device.peak.value.time(flops) * (1.0 / (device.efficiency.value * share));
+    let arithmetic = device.peaks.f32.value.time(flops) * (1.0 / (device.efficiency.value * share));
     let traffic = device.bandwidth.value.time(rule.moved(types, backend(device)));
     Seconds(arithmetic.0.max(traffic.0)) + device.launch.value
 }
@@ -121,7 +121,7 @@ fn shape_share(product: &Work, device: &Device) -> f64 {
         // Measured on two Zen 5 cores: packing an element of b costs as much as 41 to 131 multiply-adds, by how the product reads
         // its operands, one of a as 6 to 17, and handling one of the result as 21 to 44. Taken: about the middle of each.
         DeviceKind::Cpu { .. } => 1.0 / (1.0 + 70.0 / m + 12.0 / n + 35.0 / k),
-        DeviceKind::Cuda => tiles_share(m, n, device),
+        DeviceKind::Cuda | DeviceKind::Rocm => tiles_share(m, n, device),
     }
 }
 
@@ -132,7 +132,7 @@ const MULTIPROCESSOR: f64 = 0.5e12;
 /// which one multiprocessor makes in full; and of the last wave of tiles, half of the multiprocessors are without work on
 /// average. Assumed: tiles of 128 by 128, or of 64 by 64 at three quarters of the rate, whichever is faster.
 fn tiles_share(m: f64, n: f64, device: &Device) -> f64 {
-    let multiprocessors = device.peak.value.0 / MULTIPROCESSOR;
+    let multiprocessors = device.peaks.f32.value.0 / MULTIPROCESSOR;
     let with = |tile: f64, rate: f64| {
         let tiles = libm::ceil(m / tile) * libm::ceil(n / tile);
         rate * (m * n) / ((tiles + multiprocessors / 2.0) * tile * tile)

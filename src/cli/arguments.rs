@@ -194,6 +194,11 @@ pub struct Init {
 /// `devices`
 #[derive(Debug, Args)]
 pub struct Devices {
+    /// Shows this one alone, with where each of its numbers comes from
+    pub name: Option<String>,
+    /// Prints a file with an entry for a card of your own, and where it goes
+    #[arg(long, conflicts_with_all = ["name", "format"])]
+    pub example: bool,
     /// How to print the list
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

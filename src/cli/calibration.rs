@@ -10,7 +10,7 @@ use crate::device::{Calibrated, Device, DeviceKind};
 pub fn identity(device: &Device, model: &str) -> Machine {
     let threads = match device.kind {
         DeviceKind::Cpu { threads } => threads,
-        DeviceKind::Cuda => 0,
+        DeviceKind::Cuda | DeviceKind::Rocm => 0,
     };
     Machine { device: device.name.clone(), model: model.to_owned(), threads, program: env!("CARGO_PKG_VERSION").to_owned() }
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::arguments::{Check, Format};
+use super::arguments::{Check, Choice, Format};
+use super::inventory::Inventory;
 use super::{Exit, fix, print, print_json, render, say, verdict, world};
 use crate::pipeline::{Compilation, Resolved, Verdict};
 use crate::recipe::resolved::{self, Line, Origin};
@@ -12,16 +13,19 @@ use crate::source::Sources;
 
 /// Compiles a recipe and prints the verdict.
 pub fn check(options: &Check) -> Exit {
+    let inventory = match Inventory::load() {
+        Ok(inventory) => inventory,
+        Err(broken) => return broken.refuse(options.format == Format::Json),
+    };
     let compiled = if options.fix {
-        fix::mend(&options.choice, &world::machine()).and_then(|mended| {
+        fix::mend(&options.choice, &inventory).and_then(|mended| {
             let written = fix::write(&mended);
             // What could not be written is as it was.
-            let compilation =
-                if written { mended.compilation } else { world::compile_choice(&options.choice, world::machine())? };
+            let compilation = if written { mended.compilation } else { world::compile_choice(&options.choice, &inventory)? };
             Ok((compilation, written))
         })
     } else {
-        world::compile_choice(&options.choice, world::machine()).map(|compilation| (compilation, true))
+        world::compile_choice(&options.choice, &inventory).map(|compilation| (compilation, true))
     };
     let (compilation, written) = match compiled {
         Ok(compiled) => compiled,
@@ -31,7 +35,17 @@ pub fn check(options: &Check) -> Exit {
         Format::Json => print_json(&as_json(&compilation, options.resolved)),
         Format::Text => as_text(&compilation, options),
     }
+    say_unknown_card(&inventory, &options.choice);
     if written { exit(&compilation) } else { Exit::Invalid }
+}
+
+/// Says that a card was passed over, since nothing is known of it.
+pub fn say_unknown_card(inventory: &Inventory, choice: &Choice) {
+    if let (true, None, Some(model)) = (cfg!(feature = "cuda"), &choice.device, inventory.unknown_cards().next()) {
+        say(&format!(
+            "note: this machine's `{model}` is not in the catalog and was passed over: see `cramplan devices --example`"
+        ));
+    }
 }
 
 fn as_text(compilation: &Compilation, options: &Check) {

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::arguments::Choice;
+use super::inventory::Inventory;
 use super::world::{self, Texts, Unreadable};
 use super::{complain, say};
-use crate::device::Device;
 use crate::diag::{Diagnostic, Edit, Fix};
 use crate::pipeline::Compilation;
 use crate::source::Sources;
@@ -31,12 +31,9 @@ pub struct Mended {
 ///
 /// # Errors
 /// Where the recipe cannot be read.
-pub fn mend(choice: &Choice, machine: &Device) -> Result<Mended, Unreadable> {
-    let mut mended = Mended {
-        compilation: world::compile_over(choice, machine.clone(), &Texts::new())?,
-        texts: Texts::new(),
-        done: Vec::new(),
-    };
+pub fn mend(choice: &Choice, inventory: &Inventory) -> Result<Mended, Unreadable> {
+    let mut mended =
+        Mended { compilation: world::compile_over(choice, inventory, &Texts::new())?, texts: Texts::new(), done: Vec::new() };
     for _ in 0..ROUNDS {
         let (changed, done) = round(&mended);
         if done.is_empty() {
@@ -44,7 +41,7 @@ pub fn mend(choice: &Choice, machine: &Device) -> Result<Mended, Unreadable> {
         }
         let mut texts = mended.texts.clone();
         texts.extend(changed);
-        let compilation = world::compile_over(choice, machine.clone(), &texts)?;
+        let compilation = world::compile_over(choice, inventory, &texts)?;
         if errors(&compilation) > errors(&mended.compilation) {
             break;
         }

@@ -17,13 +17,14 @@ use lsp_server::Connection;
 
 use self::server::Server;
 use super::arguments::Lsp;
+use super::inventory::Inventory;
 use super::{Exit, complain, say, world};
-use crate::device;
+use crate::device::named;
 
 /// Serves an editor until it leaves.
 pub fn lsp(options: &Lsp) -> Exit {
-    let machine = world::machine();
-    if let Some(name) = options.device.as_ref().filter(|name| **name != machine.name && device::find(name).is_none()) {
+    let inventory = inventory();
+    if let Some(name) = options.device.as_ref().filter(|name| named(&inventory.known, name).is_none()) {
         complain(&format!("there is no device `{name}` in the catalog"));
         say("help: `cramplan devices` lists the cards it knows");
         return Exit::Invalid;
@@ -33,7 +34,7 @@ pub fn lsp(options: &Lsp) -> Exit {
     let (queue, messages) = mpsc::channel();
     let received = connection.receiver.clone();
     let pump = std::thread::spawn(move || received.into_iter().try_for_each(|message| queue.send(message)));
-    let end = Server::new(connection, machine, options.device.clone()).serve(&messages);
+    let end = Server::new(connection, inventory, options.device.clone()).serve(&messages);
     drop(messages);
     // The last answer is written before the program ends.
     if let Err(error) = threads.join() {
@@ -41,4 +42,12 @@ pub fn lsp(options: &Lsp) -> Exit {
     }
     let _ = pump.join();
     end
+}
+
+/// The devices known here. An editor is served in any case: without the user's own devices where their file is broken.
+fn inventory() -> Inventory {
+    Inventory::load().unwrap_or_else(|broken| {
+        broken.refuse(false);
+        Inventory::of(world::machine(), Vec::new(), Vec::new(), false)
+    })
 }

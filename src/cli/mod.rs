@@ -2,13 +2,16 @@
 
 mod arguments;
 mod calibration;
+mod cards;
 mod check;
 mod devices;
 mod explain;
 mod fix;
 mod fmt;
 mod init;
+mod inventory;
 mod lsp;
+mod own_devices;
 mod plan;
 #[cfg(feature = "exec")]
 mod probe;

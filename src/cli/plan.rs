@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::arguments::{Choice, Plan as Options, PlanFormat};
+use super::inventory::Inventory;
 use super::{Exit, check, print, print_json, render, say, verdict, world};
 use crate::check::Costed;
 use crate::ledger::write_durably;
@@ -15,21 +16,26 @@ use crate::verify::format::{Certificate, Content};
 
 /// Shows, saves and compares plans. What fills the memory is shown of a recipe that does not fit, too.
 pub fn plan(options: &Options) -> Exit {
+    let inventory = match Inventory::load() {
+        Ok(inventory) => inventory,
+        Err(broken) => return broken.refuse(options.format == PlanFormat::Json),
+    };
     if let Some([a, b]) = options.diff.as_deref() {
-        return compare(options, a, b);
+        return compare(options, &inventory, a, b);
     }
     if options.explain_peak && !matches!(options.format, PlanFormat::Tree | PlanFormat::Json) {
         super::complain("`--explain-peak` is a text, or JSON with `--format json`");
         say("help: leave one of the two options out");
         return Exit::Invalid;
     }
-    let compilation = match world::compile_choice(&options.choice, world::machine()) {
+    let compilation = match world::compile_choice(&options.choice, &inventory) {
         Ok(compilation) => compilation,
         Err(unreadable) => {
             return unreadable.refuse(options.format == PlanFormat::Json);
         }
     };
     render::show(&compilation.diagnostics, &compilation.sources);
+    check::say_unknown_card(&inventory, &options.choice);
     let exit = check::exit(&compilation);
     let viewed = compilation.verdict.as_ref().is_some_and(|verdict| view(verdict.costed(), options));
     if !viewed && exit != Exit::Success && options.format == PlanFormat::Json {
@@ -94,8 +100,8 @@ fn show(plan: &Plan, format: PlanFormat) {
     }
 }
 
-fn compare(options: &Options, a: &Path, b: &Path) -> Exit {
-    let (a, b) = match (side(options, a), side(options, b)) {
+fn compare(options: &Options, inventory: &Inventory, a: &Path, b: &Path) -> Exit {
+    let (a, b) = match (side(options, inventory, a), side(options, inventory, b)) {
         (Ok(a), Ok(b)) => (a, b),
         (Err(exit), _) | (_, Err(exit)) => return exit,
     };
@@ -113,7 +119,7 @@ fn compare(options: &Options, a: &Path, b: &Path) -> Exit {
 }
 
 /// What a side of a comparison states: a saved plan as it was saved, a recipe as it would be planned now, feasible or not.
-fn side(options: &Options, path: &Path) -> Result<Content<Recipe>, Exit> {
+fn side(options: &Options, inventory: &Inventory, path: &Path) -> Result<Content<Recipe>, Exit> {
     let text = world::read_text(path).unwrap_or_default();
     if world::is_plan(&text) {
         return Certificate::read(&text).map(|c| c.content).map_err(|why| {
@@ -124,7 +130,7 @@ fn side(options: &Options, path: &Path) -> Result<Content<Recipe>, Exit> {
     }
     let choice = Choice { recipe: path.to_owned(), ..options.choice.clone() };
     let as_json = options.format == PlanFormat::Json;
-    let compilation = world::compile_choice(&choice, world::machine()).map_err(|unreadable| unreadable.refuse(as_json))?;
+    let compilation = world::compile_choice(&choice, inventory).map_err(|unreadable| unreadable.refuse(as_json))?;
     render::show(&compilation.diagnostics, &compilation.sources);
     let exit = check::exit(&compilation);
     let verdict = compilation.verdict.ok_or(exit)?;

@@ -25,7 +25,11 @@ const NOISY: Ratio = Ratio(0.06);
 /// Measures this machine and saves what it found.
 pub fn probe(options: &Probe, host: Host) -> Exit {
     keep_big_buffers();
-    let Ok(hardware) = hardware(&options.device) else { return Exit::Invalid };
+    let inventory = match Inventory::load() {
+        Ok(inventory) => inventory,
+        Err(broken) => return broken.refuse(options.format == Format::Json),
+    };
+    let Ok(hardware) = hardware(&options.device, &inventory) else { return Exit::Invalid };
     let machine = calibration::identity(&hardware.planned, &hardware.model);
     let recipes: Vec<Recipe> = chains().filter_map(|chain| recipe(chain, &hardware.planned)).collect();
     say(&format!(
@@ -81,6 +85,7 @@ fn recipe(chain: Chain, machine: &Device) -> Option<Recipe> {
         read: &mut read,
         overrides: &[],
         machine: machine.clone(),
+        known: &[],
         asked: Some(machine.name.clone()),
     };
     Some(compile(inputs).verdict?.costed().recipe.clone())

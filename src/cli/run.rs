@@ -1,19 +1,22 @@
 //! `cramplan run`
 
 mod again;
+mod card;
 mod report;
 mod stale;
 
 use std::path::Path;
 
 use self::again::{replay, resume};
+use self::card::card;
 use self::report::{dry_text, explain, report};
 use self::stale::{as_planned, load_plan};
 use super::arguments::{Choice, Run};
+use super::inventory::Inventory;
 use super::screen::Screen;
 use super::{Exit, Host, calibration, check, complain, hint, print, render, say, world};
 use crate::data::{DataError, Prepared, Progress, prepare};
-use crate::device::{self, Device, DeviceKind};
+use crate::device::{Device, DeviceKind};
 use crate::diag::{Code, Diagnostic};
 use crate::exec::corpus::corpus_spec;
 use crate::exec::device::{Wish, choose};
@@ -51,14 +54,15 @@ pub fn run(options: &Run, host: Host) -> Exit {
 
 fn dispatch(options: &Run, host: Host) -> Outcomes<Exit> {
     keep_big_buffers();
-    let hardware = hardware(&options.device)?;
+    let inventory = Inventory::load().map_err(|broken| Stop(broken.refuse(false)))?;
+    let hardware = hardware(&options.device, &inventory)?;
     if let Some(path) = &options.resume {
         return resume(options, path, &hardware, host);
     }
     if let Some(path) = &options.replay {
         return replay(options, path, &hardware, host);
     }
-    let Source { plan, text, origin } = source(options, &hardware)?;
+    let Source { plan, text, origin } = source(options, &hardware, inventory)?;
     warn_of_memory(&plan);
     let mut screen = Screen::new(host);
     let prepared = prepared(&plan, options, origin.as_ref(), &mut screen)?;
@@ -82,7 +86,7 @@ pub(super) struct Hardware {
 }
 
 /// What is asked for, on this machine; what cannot be had is said to the user.
-pub(super) fn hardware(wish: &str) -> Outcomes<Hardware> {
+pub(super) fn hardware(wish: &str, inventory: &Inventory) -> Outcomes<Hardware> {
     let Some(wish) = parse_wish(wish) else {
         return stop(Exit::Invalid, &format!("there is no device `{wish}` to run on"), "say `auto`, `cpu`, `cuda` or `cuda:1`");
     };
@@ -91,8 +95,8 @@ pub(super) fn hardware(wish: &str) -> Outcomes<Hardware> {
         Err(unavailable) => return stop(Exit::Invalid, &unavailable.to_string(), unavailable.help()),
     };
     let (planned, model) = match form {
-        Form::Host => (world::machine(), world::machine_model()),
-        Form::Plain => card(if let Wish::Cuda(index) = wish { index } else { 0 })?,
+        Form::Host => (inventory.cpu(), world::machine_model()),
+        Form::Plain => card(if let Wish::Cuda(index) = wish { index } else { 0 }, inventory)?,
     };
     Ok(Hardware { device, form, planned, model })
 }
@@ -104,31 +108,6 @@ fn parse_wish(text: &str) -> Option<Wish> {
         "cuda" => Some(Wish::Cuda(0)),
         _ => text.strip_prefix("cuda:")?.parse().ok().map(Wish::Cuda),
     }
-}
-
-/// The catalog's entry for card `index` of this machine, by the name that NVIDIA's tool gives it, and that name.
-fn card(index: usize) -> Outcomes<(Device, String)> {
-    let query = ["--query-gpu=name", "--format=csv,noheader", "-i", &index.to_string()];
-    let answer = std::process::Command::new("nvidia-smi").args(query).output();
-    let name = answer.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_lowercase()).unwrap_or_default();
-    let short = name.replace("nvidia", "").replace("geforce", "").replace("tesla", "").replace("quadro", "");
-    let slug = short.split_whitespace().collect::<Vec<_>>().join("-");
-    let fits = |d: &Device| slug == d.name || (!slug.is_empty() && slug.contains(&d.name));
-    match device::catalog().into_iter().filter(fits).max_by_key(|d| d.name.len()).or_else(|| by_prefix(&slug)) {
-        Some(device) => Ok((calibration::applied(device, &name), name)),
-        None => stop(
-            Exit::Invalid,
-            &format!("the card `{name}` is not in the catalog, so nothing can be planned for it"),
-            "see `cramplan devices`; a card of your own cannot be described yet",
-        ),
-    }
-}
-
-/// `h100` is the first word of `h100-sxm`: the slowest of several that begin alike is taken.
-fn by_prefix(slug: &str) -> Option<Device> {
-    let first = slug.split('-').next().filter(|word| word.len() > 1)?;
-    let alike = device::catalog().into_iter().filter(|d| d.name.starts_with(first));
-    alike.min_by(|a, b| a.peak.value.0.total_cmp(&b.peak.value.0))
 }
 
 /// A plan to run, the recipe's text, and where its fields stand.
@@ -144,7 +123,7 @@ struct Origin {
     places: Places,
 }
 
-fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
+fn source(options: &Run, hardware: &Hardware, inventory: Inventory) -> Outcomes<Source> {
     let text = std::fs::read_to_string(&options.recipe).unwrap_or_default();
     if world::is_plan(&text) {
         if !options.set.is_empty() {
@@ -155,7 +134,8 @@ fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
         return Ok(Source { plan, text: String::new(), origin: None });
     }
     let choice = Choice { recipe: options.recipe.clone(), set: options.set.clone(), device: Some(hardware.planned.name.clone()) };
-    let compilation = match world::compile_choice(&choice, hardware.planned.clone()) {
+    let inventory = inventory.on(hardware.planned.clone());
+    let compilation = match world::compile_choice(&choice, &inventory) {
         Ok(compilation) => compilation,
         Err(unreadable) => {
             let (message, help) = unreadable.message();
@@ -175,8 +155,7 @@ fn source(options: &Run, hardware: &Hardware) -> Outcomes<Source> {
 }
 
 fn fits_hardware(plan: &Plan, hardware: &Hardware) -> Outcomes<()> {
-    let kind = |d: &Device| matches!(d.kind, DeviceKind::Cpu { .. });
-    if kind(&plan.device) == kind(&hardware.planned) {
+    if plan.device.kind.runs_on(hardware.planned.kind) {
         return Ok(());
     }
     let message = format!("the plan is for `{}`, and this would run on `{}`", plan.device.name, hardware.planned.name);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::arguments::{Format, Schedule};
+use super::inventory::Inventory;
 use super::{Exit, check, print, print_json, render, verdict, world};
 use crate::check::Costed;
 use crate::units::Ratio;
@@ -18,7 +19,11 @@ struct Point {
 
 /// Prints learning rate and batch over the budget.
 pub fn schedule(options: &Schedule) -> Exit {
-    let compilation = match world::compile_choice(&options.choice, world::machine()) {
+    let inventory = match Inventory::load() {
+        Ok(inventory) => inventory,
+        Err(broken) => return broken.refuse(options.format == Format::Json),
+    };
+    let compilation = match world::compile_choice(&options.choice, &inventory) {
         Ok(compilation) => compilation,
         Err(unreadable) => {
             return unreadable.refuse(options.format == Format::Json);

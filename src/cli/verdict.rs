@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::render;
 use crate::budget::{self, Bounds, Estimate, RunEstimate};
 use crate::check::Costed;
-use crate::device::Calibrated;
+use crate::device::{Calibrated, DeviceKind};
 use crate::pipeline::{Compilation, Verdict};
 use crate::recipe::spending::Limit;
 use crate::step::tensor::Part;
@@ -122,6 +122,9 @@ fn sources(costed: &Costed) -> Vec<String> {
         None => from_data(costed),
     });
     lines.push(format!("process {}: {}", d.overhead.value, d.overhead.source));
+    if d.kind == DeviceKind::Rocm {
+        lines.push(format!("`{}` is planned for only: this program does not run on AMD's cards", d.name));
+    }
     lines.push("text: not looked at; `run` reads it, and says so before it spends anything".to_owned());
     lines
 }
@@ -141,7 +144,7 @@ fn from_data(costed: &Costed) -> Vec<String> {
     let d = &costed.device;
     let factor = 1.0 + budget::error(d).0;
     let mut lines = vec![
-        format!("peak {}: {}", d.peak.value, brief(&d.peak.source)),
+        format!("peak {} of f32: {}", d.peaks.f32.value, brief(&d.peaks.f32.source)),
         format!("of it {}: {}", Ratio(d.efficiency.value), d.efficiency.source),
         format!("bandwidth {}: {}", d.bandwidth.value, brief(&d.bandwidth.source)),
         format!("launch {} an operation: {}", d.launch.value, d.launch.source),
@@ -151,7 +154,7 @@ fn from_data(costed: &Costed) -> Vec<String> {
     lines
 }
 
-/// A source without the pages that it was checked against; JSON has those too.
+/// A source without the pages that it was checked against; JSON and `cramplan devices NAME` have those too.
 fn brief(source: &str) -> &str {
     source.split(", checked against").next().unwrap_or(source)
 }

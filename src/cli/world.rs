@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::json;
 
 use super::arguments::Choice;
+use super::inventory::Inventory;
 use super::{Exit, calibration, complain, print_json, say};
 use crate::device::{Device, DeviceKind, HostFacts, Sourced, cpu};
 use crate::diag::Code;
@@ -60,8 +61,8 @@ impl Unreadable {
 ///
 /// # Errors
 /// Where the recipe cannot be read.
-pub fn compile_choice(choice: &Choice, machine: Device) -> Result<Compilation, Unreadable> {
-    compile_over(choice, machine, &Texts::new())
+pub fn compile_choice(choice: &Choice, inventory: &Inventory) -> Result<Compilation, Unreadable> {
+    compile_over(choice, inventory, &Texts::new())
 }
 
 /// Texts that stand for those of files, by the files' names.
@@ -71,7 +72,7 @@ pub type Texts = BTreeMap<String, String>;
 ///
 /// # Errors
 /// Where the recipe cannot be read.
-pub fn compile_over(choice: &Choice, machine: Device, texts: &Texts) -> Result<Compilation, Unreadable> {
+pub fn compile_over(choice: &Choice, inventory: &Inventory, texts: &Texts) -> Result<Compilation, Unreadable> {
     let unreadable = |why| Unreadable { path: choice.recipe.clone(), why };
     let read_text =
         |path: &Path| texts.get(&plain(path).display().to_string()).map_or_else(|| read_text(path), |text| Ok(text.clone()));
@@ -88,7 +89,8 @@ pub fn compile_over(choice: &Choice, machine: Device, texts: &Texts) -> Result<C
         entry: (plain(&choice.recipe).display().to_string(), text),
         read: &mut read,
         overrides: &choice.set,
-        machine,
+        machine: inventory.machine.clone(),
+        known: &inventory.known,
         asked: choice.device.clone(),
     }))
 }
@@ -301,4 +303,21 @@ pub fn facts(device: &Device) -> Facts {
 fn base(recipe: &Path) -> String {
     let parent = recipe.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned()).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_directory_is_the_first_that_is_named() {
+        let at = |set: &[(&str, &str)]| {
+            home_by(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value)))
+        };
+        let all = [("HOME", "/h"), ("XDG_CONFIG_HOME", "/x"), ("CRAMPLAN_HOME", "/c")];
+        assert_eq!(at(&all), Some(PathBuf::from("/c")));
+        assert_eq!(at(&all[..2]), Some(PathBuf::from("/x/cramplan")));
+        assert_eq!(at(&all[..1]), Some(PathBuf::from("/h/.config/cramplan")));
+        assert_eq!(at(&[]), None);
+    }
 }

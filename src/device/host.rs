@@ -1,6 +1,6 @@
 //! This machine's CPU, from facts that the outermost layer has read.
 
-use super::{Device, DeviceKind, Sourced};
+use super::{Device, DeviceKind, Peaks, Sourced};
 use crate::units::{ByteRate, Bytes, FlopRate, Seconds};
 
 /// What was read of this machine.
@@ -38,25 +38,42 @@ pub fn cpu(facts: &HostFacts) -> Device {
         _ => (8.0, "SSE2, 8 FLOP a cycle"),
     };
     let threads = facts.threads.max(1);
-    let peak = threads as f64 * clock.value * per_cycle;
+    let peak = FlopRate(threads as f64 * clock.value * per_cycle);
+    let source = format!("{threads} threads × {:.2} GHz ({}) × {isa}", clock.value / 1e9, clock.source);
+    let Assumptions { overhead, efficiency, launch } = assumptions();
     Device {
         name: "cpu".to_owned(),
         kind: DeviceKind::Cpu { threads },
         memory: facts.memory.clone(),
+        overhead,
+        peaks: Peaks::f32(Sourced::new(peak, source)),
+        efficiency,
+        calibration: None,
+        bandwidth: Sourced::new(ByteRate(8e9 * threads.min(8) as f64), "assumed 8 GB/s a thread, up to 8 threads"),
+        launch,
+    }
+}
+
+/// What is assumed of every CPU.
+pub(super) struct Assumptions {
+    /// What the program takes before the first tensor.
+    pub overhead: Sourced<Bytes>,
+    /// Share of the peak that large matrix products reach.
+    pub efficiency: Sourced<f64>,
+    /// Cost of starting one operation.
+    pub launch: Sourced<Seconds>,
+}
+
+pub(super) fn assumptions() -> Assumptions {
+    Assumptions {
         overhead: Sourced::new(
             Bytes::mib(96),
             "assumed; beyond tensors and text 20 MiB (quick start) to 95 MiB (crammed-BERT, 8 × 128) were seen",
-        ),
-        peak: Sourced::new(
-            FlopRate(peak),
-            format!("{threads} threads × {:.2} GHz ({}) × {isa}", clock.value / 1e9, clock.source),
         ),
         efficiency: Sourced::new(
             1.0,
             "of large products, assumed; 1.3 of the peak at the nominal clock was measured on two Zen 5 cores, which run above it",
         ),
-        bandwidth: Sourced::new(ByteRate(8e9 * threads.min(8) as f64), "assumed 8 GB/s a thread, up to 8 threads"),
         launch: Sourced::new(Seconds(5e-6), "assumed; starting an operation on `flex`"),
-        calibration: None,
     }
 }

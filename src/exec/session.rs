@@ -460,7 +460,7 @@ impl<'a> Session<'a> {
             heap_bytes: seen(e.peak.tensors().as_f64(), bytes(memory.heap)),
             resident_bytes: seen((e.peak.bytes + self.job.shards.bytes()).as_f64(), bytes(memory.resident)),
             tokens_per_second: here * e.micro_tokens as f64,
-            utilisation: here * e.micro_step_flops().as_f64() / plan.device.peak.value.0,
+            utilisation: here * e.micro_step_flops().as_f64() / plan.device.peaks.f32.value.0,
             mask_loss: self.scores.mask_loss,
             loss: self.scores.loss,
             unigram_loss: self.evaluator.unigram_loss(),

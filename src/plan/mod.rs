@@ -12,9 +12,9 @@ pub mod view;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 
-use show::title;
 pub use diff::{Difference, difference};
 pub use drift::{Drift, between};
+use show::title;
 pub use show::{dot, json, tree};
 
 use crate::budget::{Estimate, Stage as Stretch};

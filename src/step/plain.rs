@@ -8,8 +8,8 @@
 
 use super::graph::{Node, StepGraph};
 use super::lifetime::{Bill, Instant, Lifetimes};
-use super::op::chain::{Chain, Change};
 use super::op::Backend;
+use super::op::chain::{Chain, Change};
 use super::tensor::{DType, Part, Role, TensorId};
 use crate::units::{Bytes, Flops};
 
@@ -283,12 +283,7 @@ mod tests {
             let graph = graphs.walk(walk);
             let uses = operations(graph, &Lifetimes::of(graph), Bytes::ZERO);
             for (node, used) in graph.nodes().zip(uses) {
-                assert_eq!(
-                    used.flops,
-                    node.op.rule().flops(graph.signature(node)),
-                    "{}",
-                    node.op.rule().name()
-                );
+                assert_eq!(used.flops, node.op.rule().flops(graph.signature(node)), "{}", node.op.rule().name());
                 assert!(used.tuning >= used.peak && used.peak >= used.after, "{}: {used:?}", node.op.rule().name());
             }
         }

@@ -7,7 +7,7 @@ use crate::device::{DeviceKind, find};
 /// Checks the device.
 pub fn check<R>(content: &Content<R>, book: &mut Book, unchecked: &mut Vec<String>) {
     let device = &content.device;
-    let rates = [device.peak.value.0, device.efficiency.value, device.bandwidth.value.0];
+    let rates = [device.peaks.f32.value.0, device.efficiency.value, device.bandwidth.value.0];
     let positive = rates.iter().all(|rate| rate.is_finite() && *rate > 0.0) && device.launch.value.0 >= 0.0;
     book.hold(Law::Device, At::field("device"), positive, rates, "rates above zero");
     let on_cpu = matches!(device.kind, DeviceKind::Cpu { .. });

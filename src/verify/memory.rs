@@ -81,7 +81,7 @@ fn ambient<R>(content: &Content<R>, walk: WalkName) -> Bill {
     let (weights, _, table) = state(content);
     let workspace = match content.device.kind {
         DeviceKind::Cpu { threads } => KEPT_PER_THREAD * threads,
-        DeviceKind::Cuda => Bytes::ZERO,
+        DeviceKind::Cuda | DeviceKind::Rocm => Bytes::ZERO,
     };
     let bill = Bill { process: content.device.overhead.value, workspace, ..Bill::default() };
     match walk {

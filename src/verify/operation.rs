@@ -19,7 +19,7 @@ pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
         }
         let space = match content.device.kind {
             DeviceKind::Cpu { threads } => workspace::on_cpu(&o.op, &taken, threads),
-            DeviceKind::Cuda => workspace::on_card(&o.op, &taken, &made),
+            DeviceKind::Cuda | DeviceKind::Rocm => workspace::on_card(&o.op, &taken, &made),
         };
         book.equal(Law::Workspace, at("workspace"), o.workspace, Bytes(space));
         book.equal(Law::Flops, at("flops"), o.flops, Flops(flops(&o.op, &taken)));

@@ -27,9 +27,7 @@ impl Recomputed {
     /// Takes a recomputed operation; false where it is none of forward's, or was done again before.
     pub fn take(&mut self, walk: &Walk, again: &Operation) -> bool {
         let inputs = self.originals(&again.inputs);
-        let same = |o: &Operation| {
-            o.pass == Pass::Forward && o.op == again.op && o.place == again.place && o.inputs == inputs
-        };
+        let same = |o: &Operation| o.pass == Pass::Forward && o.op == again.op && o.place == again.place && o.inputs == inputs;
         let Some(index) = walk.operations.iter().position(same) else { return false };
         let first = &walk.operations[index];
         self.twins.extend(again.outputs.iter().copied().zip(first.outputs.iter().copied()));

@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     let whole = |i: u32| (text.replace("4 * width", &format!("{}", 3000 + 2 * i)), "width: width");
     let broken = |i: u32| (text.replace("depth: 16", &format!("depth: {}", "9".repeat(i as usize % 9 + 9))), "width: width");
     let half = |i: u32| (text.replace("depth: 16,", &format!("depth: {i},\n        nor")), "\n        heads");
-    let hover = measure(&mut editor, &file, "textDocument/hover", whole, |answer| says(answer, "GiB peak of 48.00 GiB"));
+    let hover = measure(&mut editor, &file, "textDocument/hover", whole, |answer| says(answer, "GiB peak of 47.99 GiB"));
     let mistaken = measure(&mut editor, &file, "textDocument/hover", broken, |answer| says(answer, "before the present mistake"));
     let completion = measure(&mut editor, &file, "textDocument/completion", half, |answer| answer[0]["label"] == "init");
     println!("{KEYSTROKES} keystrokes each              median      95 %     worst");

@@ -100,11 +100,8 @@ struct Runner {
 fn runner(name: String, text: &str, home: &Path, device: &Device) -> Option<Runner> {
     let recipe = common::costed(text, &[], common::machine()).recipe;
     let graphs = StepGraphs::build(&recipe, recipe.full_batch() / 2, Recompute::NOTHING);
-    let flops: f64 = graphs
-        .walk(Walk::First)
-        .nodes()
-        .map(|n| graphs.walk(Walk::First).with_signature(n, |t| n.op.rule().flops(t).as_f64()))
-        .sum();
+    let flops: f64 =
+        graphs.walk(Walk::First).nodes().map(|n| n.op.rule().flops(graphs.walk(Walk::First).signature(n)).as_f64()).sum();
     if !FLOPS.contains(&flops) {
         return None;
     }

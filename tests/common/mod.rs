@@ -65,7 +65,9 @@ pub fn costed(text: &str, overrides: &[&str], machine: Device) -> Costed {
     let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
     let read: &mut Read<'_> = &mut |_, _| Err("no imports".into());
     let asked = Some(machine.name.clone());
-    let inputs = Inputs { entry: ("recipe.ron".into(), text.to_owned()), read, overrides: &overrides, machine, asked };
+    let known = cramplan::device::catalog();
+    let entry = ("recipe.ron".into(), text.to_owned());
+    let inputs = Inputs { entry, read, overrides: &overrides, machine, known: &known, asked };
     let compiled = compile(inputs);
     assert!(compiled.verdict.is_some(), "{text}\n{:#?}", compiled.diagnostics);
     compiled.verdict.unwrap().costed().clone()
@@ -82,7 +84,7 @@ pub fn costed_file(path: &Path, overrides: &[&str], machine: Device) -> Costed {
     let asked = Some(machine.name.clone());
     let text = std::fs::read_to_string(path).unwrap();
     let entry = (path.file_name().unwrap().to_string_lossy().into_owned(), text);
-    let compiled = compile(Inputs { entry, read, overrides: &overrides, machine, asked });
+    let compiled = compile(Inputs { entry, read, overrides: &overrides, machine, known: &cramplan::device::catalog(), asked });
     assert!(compiled.verdict.is_some(), "{}\n{:#?}", path.display(), compiled.diagnostics);
     compiled.verdict.unwrap().costed().clone()
 }

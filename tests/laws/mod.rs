@@ -67,7 +67,8 @@ pub fn set(text: &str) {
         _ => Err("there is no such file".to_owned()),
     };
     let entry = ("self.ron".to_owned(), recipe.to_owned());
-    let compilation = compile(Inputs { entry, read, overrides: &[line.to_owned()], machine, asked: None });
+    let compilation =
+        compile(Inputs { entry, read, overrides: &[line.to_owned()], machine, known: &device::catalog(), asked: None });
     sound(&compilation.diagnostics, &compilation.sources);
     let refused = compilation.diagnostics.iter().any(Diagnostic::is_error);
     assert!(refused || compilation.verdict.is_some(), "there is no verdict, and nothing was said");

@@ -104,5 +104,12 @@ pub fn compiled(path: &str, text: &str) -> Compilation {
         let text = std::fs::read_to_string(&path).map_err(|why| why.to_string())?;
         Ok((path.display().to_string(), text))
     };
-    compile(Inputs { entry: (path.to_owned(), text.to_owned()), read, overrides: &[], machine, asked: None })
+    compile(Inputs {
+        entry: (path.to_owned(), text.to_owned()),
+        read,
+        overrides: &[],
+        machine,
+        known: &device::catalog(),
+        asked: None,
+    })
 }

@@ -25,7 +25,7 @@ pub fn diagnostics(path: &Path, text: &str) -> Vec<Diagnostic> {
     };
     let machine = device::find(CARD).expect("a card of the catalog");
     let entry = (path.to_string_lossy().into_owned(), text.to_owned());
-    compile(Inputs { entry, read, overrides: &[], machine, asked: None }).diagnostics
+    compile(Inputs { entry, read, overrides: &[], machine, known: &device::catalog(), asked: None }).diagnostics
 }
 
 /// How one mistake was met.

@@ -180,7 +180,7 @@ pub fn beside() -> Vec<Line> {
 /// whether some step has more than one micro-step.
 pub fn reserved(graphs: &StepGraphs, device: &Device, limit: Bytes, accumulates: bool) -> Option<Reserved> {
     match device.kind {
-        DeviceKind::Cuda => Some(of_schedule(&Schedule::of(graphs), device.memory.value, limit, accumulates)),
+        DeviceKind::Cuda | DeviceKind::Rocm => Some(of_schedule(&Schedule::of(graphs), device.memory.value, limit, accumulates)),
         DeviceKind::Cpu { .. } => None,
     }
 }

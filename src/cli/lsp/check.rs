@@ -8,8 +8,8 @@ use super::desk::Desk;
 use super::place::Units;
 use super::report::{Finding, Translator};
 use super::uri::name_of_path;
+use crate::cli::inventory::Inventory;
 use crate::cli::world::read_text;
-use crate::device::Device;
 use crate::editor::{Costs, recipe_around};
 use crate::pipeline::{Compilation, Inputs, compile};
 
@@ -17,7 +17,7 @@ use crate::pipeline::{Compilation, Inputs, compile};
 const AROUND: &str = "around";
 
 /// Checks the text of a name and writes down what came of it.
-pub fn check(desk: &mut Desk, name: &str, machine: &Device, asked: Option<&String>, units: Units) {
+pub fn check(desk: &mut Desk, name: &str, inventory: &Inventory, asked: Option<&String>, units: Units) {
     let imports = RefCell::new(BTreeSet::new());
     let checked = desk.recipe(name).map(|document| {
         let mut read = |path: &str, importer: &str| match importer {
@@ -28,7 +28,14 @@ pub fn check(desk: &mut Desk, name: &str, machine: &Device, asked: Option<&Strin
             Some(around) => (AROUND.to_owned(), around),
             None => (name.to_owned(), document.text.clone()),
         };
-        let inputs = Inputs { entry, read: &mut read, overrides: &[], machine: machine.clone(), asked: asked.cloned() };
+        let inputs = Inputs {
+            entry,
+            read: &mut read,
+            overrides: &[],
+            machine: inventory.machine.clone(),
+            known: &inventory.known,
+            asked: asked.cloned(),
+        };
         let compilation = compile(inputs);
         (findings(desk, &compilation, units), compilation.verdict.as_ref().map(Costs::of))
     });

@@ -27,8 +27,8 @@ use super::client::Client;
 use super::desk::Desk;
 use super::uri::name_of;
 use super::{answer, check};
+use crate::cli::inventory::Inventory;
 use crate::cli::{Exit, say};
-use crate::device::{self, Device};
 
 /// How far the session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ enum Phase {
 /// A session.
 pub struct Server {
     connection: Connection,
-    machine: Device,
+    inventory: Inventory,
     asked: Option<String>,
     devices: Vec<String>,
     client: Client,
@@ -56,13 +56,10 @@ pub struct Server {
 
 impl Server {
     /// A session on a machine, planning for the device that was asked for.
-    pub fn new(connection: Connection, machine: Device, asked: Option<String>) -> Self {
-        let mut devices: Vec<String> = device::catalog().into_iter().map(|device| device.name).collect();
-        if !devices.contains(&machine.name) {
-            devices.push(machine.name.clone());
-        }
+    pub fn new(connection: Connection, inventory: Inventory, asked: Option<String>) -> Self {
+        let devices = inventory.known.iter().map(|device| device.name.clone()).collect();
         let client = Client::of(&ClientCapabilities::default());
-        Self { connection, machine, asked, devices, client, phase: Phase::New, desk: Desk::default(), unsaid: BTreeMap::new() }
+        Self { connection, inventory, asked, devices, client, phase: Phase::New, desk: Desk::default(), unsaid: BTreeMap::new() }
     }
 
     /// Takes messages until the client leaves. Texts are checked when no message waits, so that of many changes only the last is.
@@ -231,7 +228,7 @@ impl Server {
         for name in self.desk.unchecked() {
             let mut files = self.desk.forget(&name);
             self.guarded("checking", |server| {
-                check::check(&mut server.desk, &name, &server.machine, server.asked.as_ref(), server.client.units);
+                check::check(&mut server.desk, &name, &server.inventory, server.asked.as_ref(), server.client.units);
             });
             files.extend(self.desk.get(&name).into_iter().flat_map(|document| document.findings.keys().cloned()));
             files.push(name);
@@ -281,10 +278,14 @@ fn failure(code: ErrorCode, message: impl Into<String>) -> ResponseError {
 mod tests {
     use super::*;
 
+    fn inventory() -> Inventory {
+        Inventory::of(crate::cli::world::machine(), Vec::new(), Vec::new(), false)
+    }
+
     #[test]
     fn a_bug_is_said_and_ends_nothing() {
         let (server, _client) = Connection::memory();
-        let mut server = Server::new(server, device::find("a10").unwrap(), None);
+        let mut server = Server::new(server, inventory(), None);
         assert_eq!(server.guarded("a test", |_| -> u8 { panic!("on purpose") }), None);
         assert_eq!(server.guarded("a test", |_| 1), Some(1));
     }
@@ -292,7 +293,7 @@ mod tests {
     #[test]
     fn every_device_that_can_be_planned_for_is_offered_once() {
         let (server, _client) = Connection::memory();
-        let server = Server::new(server, device::find("a10").unwrap(), None);
-        assert_eq!(server.devices.len(), device::catalog().len());
+        let server = Server::new(server, inventory(), None);
+        assert_eq!(server.devices.len(), crate::device::catalog().len() + 1);
     }
 }

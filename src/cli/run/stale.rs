@@ -58,7 +58,8 @@ fn recipe(plan: &Plan) -> Vec<Drift> {
         return Vec::new();
     }
     let choice = Choice { recipe: path, set: origin.overrides.clone(), device: Some(plan.device.name.clone()) };
-    let compilation = world::compile_choice(&choice, plan.device.clone()).ok();
+    let inventory = Inventory::of(plan.device.clone(), Vec::new(), Vec::new(), false);
+    let compilation = world::compile_choice(&choice, &inventory).ok();
     match compilation.and_then(|c| c.verdict) {
         Some(verdict) => between(&plan.recipe, &verdict.costed().recipe),
         None => vec![Drift::new("recipe", "a valid one", format!("`cramplan check {}` refuses it", origin.recipe))],

@@ -166,8 +166,7 @@ fn measure(trainer: &mut Trainer, recipe: &Recipe, bench: &Bench<'_>, idle: f64,
 /// The operations of a walk as the laws see them, and then what stands beside them.
 fn works(graphs: &StepGraphs, walk: Walk) -> Vec<Option<Work>> {
     let graph = graphs.walk(walk);
-    let mut works: Vec<Option<Work>> =
-        graph.nodes().map(|node| crate::budget::work(&node.op, graph.signature(node))).collect();
+    let mut works: Vec<Option<Work>> = graph.nodes().map(|node| crate::budget::work(&node.op, graph.signature(node))).collect();
     let operations = works.len() as u64;
     works.push(Some(match walk {
         Walk::Update => Work::new(Kind::Update, &[operations, 0]),

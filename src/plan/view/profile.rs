@@ -84,9 +84,8 @@ impl<'a> Profile<'a> {
             });
             start += cost.time;
         }
-        let taken_over = |(node, reuse): (&Node, &Reuse)| -> Vec<TensorId> {
-            reuse.iter().map(|(input, _)| node.inputs[*input]).collect()
-        };
+        let taken_over =
+            |(node, reuse): (&Node, &Reuse)| -> Vec<TensorId> { reuse.iter().map(|(input, _)| node.inputs[*input]).collect() };
         let taken_over = graph.nodes().zip(&lifetimes.reuse).map(taken_over).collect();
         Self { walk, graphs, graph, ambient, before, moments, taken_over }
     }

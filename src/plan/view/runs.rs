@@ -3,7 +3,6 @@
 //! The estimate says how many there are and how long each takes. Where in the run the evaluations and checkpoints fall is laid out
 //! evenly over the training time, each at the end of a step: what a share of the budget comes to, near enough.
 
-use crate::budget::checkpoint_time;
 use crate::check::Costed;
 use crate::plan::{Stage, Work, stages};
 use crate::step::Walk;
@@ -69,7 +68,7 @@ pub struct Occasion {
 pub fn lay_out(costed: &Costed) -> Run {
     let e = &costed.estimate;
     let evaluation = e.walk(Walk::Evaluate).time.0 * costed.recipe.evaluation.sequences.div_ceil(e.micro_batch) as f64;
-    let saving = checkpoint_time(e.checkpoint).0;
+    let saving = e.saving.0;
     let mut stretches = Vec::new();
     let (mut begin, mut first) = (0.0, 1);
     for stage in &e.run.stages {
