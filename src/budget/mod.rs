@@ -14,6 +14,7 @@ mod time;
 
 pub use fit::{candidates, fit};
 pub use fold::{Segment, Segments, WalkCost, segments, walk_cost};
+pub use reserved::Reserved;
 pub use run::{Bounds, RunEstimate, Stage, interval};
 pub use time::{error, palm_utilisation, utilisation, work};
 
@@ -105,14 +106,21 @@ pub struct Estimate {
     pub checkpoint: Bytes,
     /// How long it takes to write one.
     pub saving: Seconds,
+    /// What a card takes for all of it; none on a CPU, and where it was not asked for.
+    pub reserved: Option<Reserved>,
     /// The run from first to last step.
     pub run: RunEstimate,
 }
 
 impl Estimate {
-    /// Whether the peak lies within the limit.
+    /// Whether it all lies within the limit.
     pub fn fits(&self) -> bool {
-        self.peak.bytes <= self.limit
+        self.peak.bytes <= self.limit && self.reserved.as_ref().is_none_or(Reserved::can_be_had)
+    }
+
+    /// What the device has to give: on a card what is reserved, where that is more than what lives.
+    pub fn needed(&self) -> Bytes {
+        self.reserved.as_ref().map_or(self.peak.bytes, |reserved| reserved.total().max(self.peak.bytes))
     }
 
     /// The cost of a walk.
@@ -176,6 +184,8 @@ pub struct Costs {
     pub peaks: Vec<Peak>,
     /// The highest of all that happens in the run.
     pub peak: Peak,
+    /// The largest tensor of a micro-step.
+    pub largest: Bytes,
     /// The micro-steps that happen, as their segments: the first, and the further one where the full batch takes more than one.
     pub micro_steps: Vec<Segments>,
 }
@@ -198,7 +208,8 @@ impl Costs {
         peaks.push(saving);
         let [first, further, ..] = all;
         let micro_steps = if accumulates { vec![first, further] } else { vec![first] };
-        Self { walks, peaks, peak, micro_steps }
+        let largest = graphs.walk(Walk::First).tensors().map(|(_, tensor)| tensor.ty.bytes()).max().unwrap_or_default();
+        Self { walks, peaks, peak, largest, micro_steps }
     }
 
     /// Highest memory outside the micro-steps.
@@ -238,6 +249,7 @@ pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute
         walks,
         checkpoint,
         saving: disk(device).time(checkpoint),
+        reserved: None,
         run: RunEstimate::default(),
     };
     estimate.run = run::estimate(recipe, &estimate);
