@@ -311,16 +311,25 @@ mod tests {
         crate::device::cpu(&facts)
     }
 
-    /// FLOPs of crammed-BERT at 8 × 128 as PyTorch's flop counter gives them for the official model.
+    /// FLOPs of crammed-BERT as PyTorch's flop counter gives them for the official model: (micro-batch, sequence, whether the decoder sees
+    /// all positions or 15 %, forward, forward and backward).
+    const OFFICIAL: [(u64, u64, bool, u128, u128); 6] = [
+        (1, 128, false, 25_920_798_720, 77_762_396_160),
+        (1, 128, true, 31_406_948_352, 94_220_845_056),
+        (8, 128, false, 207_467_053_056, 622_401_159_168),
+        (8, 128, true, 251_255_586_816, 753_766_760_448),
+        (2, 512, false, 226_794_405_888, 680_383_217_664),
+        (2, 512, true, 270_582_939_648, 811_748_818_944),
+    ];
+
     #[test]
     fn flops_of_crammed_bert_equal_those_of_the_official_code() {
         let mut recipe = testing::parse(include_str!("../../recipes/crammed-bert.ron"));
-        for (prediction, forward, both) in [
-            (Prediction::Dense {}, 251_255_586_816, 753_766_760_448),
-            (Prediction::Sparse { share: Some(Ratio(0.15)) }, 207_467_053_056, 622_401_159_168),
-        ] {
-            recipe.objective.prediction = prediction;
-            let estimate = estimate_at(&recipe, &test_device(), 8, Recompute::NOTHING);
+        for (batch, sequence, dense, forward, both) in OFFICIAL {
+            recipe.model.sequence = sequence;
+            recipe.objective.prediction =
+                if dense { Prediction::Dense {} } else { Prediction::Sparse { share: Some(Ratio(0.15)) } };
+            let estimate = estimate_at(&recipe, &test_device(), batch, Recompute::NOTHING);
             assert_eq!(estimate.walk(Walk::First).forward, Flops(forward));
             assert_eq!(estimate.micro_step_flops(), Flops(both));
         }

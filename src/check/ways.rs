@@ -132,7 +132,14 @@ impl Search<'_> {
             });
             ways.extend(way.map(|way| Way { fields: vec![batch(&way), again(&way)], ..way }));
         }
-        ways.dedup_by(|a, b| a.estimate.micro_batch == b.estimate.micro_batch && a.estimate.recompute == b.estimate.recompute);
+        // Of several that come to the same, the one that changes least.
+        let plan = |way: &Way| (way.estimate.micro_batch, way.estimate.recompute);
+        let mut seen = Vec::new();
+        ways.retain(|way| {
+            let new = !seen.contains(&plan(way));
+            seen.push(plan(way));
+            new
+        });
         ways
     }
 
