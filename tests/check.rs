@@ -65,7 +65,16 @@ fn every_shipped_recipe_is_feasible() {
 
 #[test]
 fn what_does_not_fit_is_infeasible_with_a_way_out() {
-    let (code, verdict) = json(&["check", "recipes/crammed-bert.ron", "--for", "rtx-2080-ti", "--set", "micro_batch=512", "--set", "recompute=Nothing"]);
+    let (code, verdict) = json(&[
+        "check",
+        "recipes/crammed-bert.ron",
+        "--for",
+        "rtx-2080-ti",
+        "--set",
+        "micro_batch=512",
+        "--set",
+        "recompute=Nothing",
+    ]);
     assert_eq!((code, &verdict["feasible"]), (1, &false.into()));
     let diagnostic = &verdict["diagnostics"][0];
     assert_eq!(diagnostic["code"], "out-of-memory");

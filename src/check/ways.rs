@@ -143,35 +143,56 @@ impl Search<'_> {
         ways
     }
 
+    /// A change with micro-batch and recomputation as they are or, where it does not fit so, left to the planner: what that comes to is then
+    /// part of the way.
+    fn with_free_course(&self, changes: Changes, device: &Device, change: impl Fn(&mut Recipe)) -> Option<Way> {
+        let mut recipe = self.costed.recipe.clone();
+        change(&mut recipe);
+        if let Some(way) = self.planned(changes, &recipe, device) {
+            return Some(way);
+        }
+        let (fixed_batch, fixed_again) = (recipe.micro_batch != MicroBatch::Auto, Recompute::asked(&recipe).is_some());
+        if !fixed_batch && !fixed_again {
+            return None;
+        }
+        (recipe.micro_batch, recipe.recompute) = (MicroBatch::Auto, Recomputation::Auto {});
+        let way = self.planned(changes, &recipe, device)?;
+        let batch = ("micro_batch", way.estimate.micro_batch.to_string());
+        let again = ("recompute", recomputed(way.estimate.recompute, recipe.model.depth));
+        let fields = [(fixed_batch, batch), (fixed_again, again)].into_iter().filter(|(fixed, _)| *fixed).map(|(_, field)| field);
+        Some(Way { fields: fields.collect(), ..way })
+    }
+
     /// A higher limit, where the recipe sets a lower one than the device has.
     fn more_memory(&self) -> Option<Way> {
         const STEP: u64 = 1 << 28;
-        let limit = self.costed.recipe.budget.memory?;
-        let device = self.costed.device.memory.value;
-        let least = least(&self.costed.recipe, &self.costed.device);
-        let enough = Bytes(least.0.max(limit.0).next_multiple_of(STEP));
-        if enough > device {
-            return None;
-        }
-        // In quarters of a GiB; what is reserved beside what lives may take a few more.
-        let tries = (0..4).map(|i| Bytes(enough.0 + i * STEP)).filter(|memory| *memory <= device);
-        let found = tries.filter_map(|memory| Some((memory, self.try_out(Changes::Memory, |r| r.budget.memory = Some(memory))?)));
-        let (memory, way) = { found }.next()?;
-        let mib = memory.0 >> 20;
-        let text = if mib.is_multiple_of(1024) { format!("{}GiB", mib / 1024) } else { format!("{mib}MiB") };
-        Some(Way { fields: vec![("budget.memory", text)], ..way })
+        let (recipe, device) = (&self.costed.recipe, &self.costed.device);
+        let limit = recipe.budget.memory?;
+        let enough = Bytes(least(recipe, device).0.max(limit.0).next_multiple_of(STEP));
+        // In quarters of a GiB; what is reserved beside what lives may take a few more. Or else all that the device has.
+        let tries =
+            (0..4).map(|i| Some(Bytes(enough.0 + i * STEP))).filter(|memory| *memory <= Some(device.memory.value)).chain([None]);
+        tries.into_iter().find_map(|memory| {
+            let mut way = self.with_free_course(Changes::Memory, device, |r| r.budget.memory = memory)?;
+            way.fields.insert(0, ("budget.memory", memory.map_or("None".to_owned(), size)));
+            Some(way)
+        })
     }
 
     /// The smallest card on which it fits.
     fn larger_card(&self, known: &[Device]) -> Option<Way> {
         let device = &self.costed.device;
-        if device.kind != DeviceKind::Cuda || self.costed.recipe.budget.memory.is_some() {
+        if device.kind != DeviceKind::Cuda {
             return None;
         }
         let larger = at_least(known, Bytes(device.memory.value.0 + 1));
         larger.into_iter().find_map(|card| {
-            let way = self.planned(Changes::Memory, &self.costed.recipe, card)?;
-            Some(Way { fields: vec![("budget.device", format!("\"{}\"", card.name))], ..way })
+            let mut way = self.with_free_course(Changes::Memory, card, |r| r.budget.memory = None)?;
+            way.fields.insert(0, ("budget.device", format!("\"{}\"", card.name)));
+            if self.costed.recipe.budget.memory.is_some() {
+                way.fields.insert(1, ("budget.memory", "None".to_owned()));
+            }
+            Some(way)
         })
     }
 
@@ -188,18 +209,30 @@ impl Search<'_> {
 
     /// The largest value of a field with which the recipe fits.
     fn largest(&self, field: &Smaller) -> Option<Way> {
-        let fits = |value: u64| {
-            let mut recipe = self.costed.recipe.clone();
-            (field.set)(&mut recipe, value);
-            least(&recipe, &self.costed.device) <= self.costed.estimate.limit
-        };
-        let first = field.values.partition_point(|value| !fits(*value));
-        // What is least is a bound of live memory; what is reserved beside it may take a few more tries.
-        field.values.iter().skip(first).take(4).find_map(|value| {
-            let way = self.try_out(Changes::Model, |recipe| (field.set)(recipe, *value))?;
-            Some(Way { fields: vec![(field.path, value.to_string())], ..way })
+        let device = &self.costed.device;
+        let mut free = self.costed.recipe.clone();
+        (free.micro_batch, free.recompute) = (MicroBatch::Auto, Recomputation::Auto {});
+        [&self.costed.recipe, &free].into_iter().find_map(|recipe| {
+            let fits = |value: u64| {
+                let mut recipe = recipe.clone();
+                (field.set)(&mut recipe, value);
+                least(&recipe, device) <= self.costed.estimate.limit
+            };
+            let first = field.values.partition_point(|value| !fits(*value));
+            // What is least is a bound of live memory; what is reserved beside it may take a few more tries.
+            field.values.iter().skip(first).take(4).find_map(|value| {
+                let mut way = self.with_free_course(Changes::Model, device, |recipe| (field.set)(recipe, *value))?;
+                way.fields.insert(0, (field.path, value.to_string()));
+                Some(way)
+            })
         })
     }
+}
+
+/// A size as it is written: `6GiB`, `6400MiB`.
+fn size(bytes: Bytes) -> String {
+    let mib = bytes.0 >> 20;
+    if mib.is_multiple_of(1024) { format!("{}GiB", mib / 1024) } else { format!("{mib}MiB") }
 }
 
 /// Little memory that some plan takes: the smallest micro-batch, with everything recomputed, where the recipe leaves that open.
