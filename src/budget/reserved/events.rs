@@ -92,9 +92,7 @@ fn start(graphs: &StepGraphs, identities: Identities) -> Vec<Event> {
 fn walk_events(graph: &StepGraph, identities: Identities, events: &mut Vec<Event>) {
     // What is there from before the walk has the state's identity; all else is the walk's own.
     let mut state: BTreeMap<u32, u32> = BTreeMap::new();
-    let id = |state: &BTreeMap<u32, u32>, buffer: u32| {
-        state.get(&buffer).copied().unwrap_or(identities.first_passing() + buffer)
-    };
+    let id = |state: &BTreeMap<u32, u32>, buffer: u32| state.get(&buffer).copied().unwrap_or(identities.first_passing() + buffer);
     for event in plain::allocations(graph, &Lifetimes::of(graph)) {
         match event {
             plain::Event::Given { tensor, buffer, .. } => {
