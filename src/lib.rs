@@ -54,6 +54,9 @@
 //! and the evaluation. The gradient is a pass over the graph ([`step::differentiate`]), so what backward needs, which buffer
 //! is overwritten and the operation at which a tensor dies are all known to the planner and to the executor alike.
 //!
+//! What backward needs of forward is kept or recomputed, by kind of operation and by quarters of the blocks ([`step::recompute`], a rewrite of
+//! the graph). Micro-batch and recomputation are chosen together, exactly and monotonically ([`budget::fit`]).
+//!
 //! An operation is described in one place, a file of [`step::op`]: shapes, FLOPs, bytes, its workspace on the CPU and the
 //! [`chain`](step::op::chain) of buffers that it is on a card, what may be overwritten, and its gradient. It is run in one place, the file of the same name in `exec::op`, in two forms:
 //! a chain of burn's tensor operations for any device, and a fused kernel on the tensors' own memory for the CPU. Tests hold

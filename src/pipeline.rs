@@ -98,7 +98,7 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
     let verdict = recipe.flatten().zip(device).map(|(recipe, device)| {
         let costed = check::cost(&recipe, &device);
         diagnostics.extend(check::advise(&costed, &places));
-        match check::judge(costed, &places) {
+        match check::judge(costed, &places, known) {
             Ok(feasible) => Verdict::Feasible(Box::new(feasible)),
             Err(infeasible) => {
                 let (costed, reasons) = *infeasible;

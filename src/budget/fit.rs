@@ -17,10 +17,12 @@
 //! So the plan is found exactly, and more memory never gives a slower one: whatever fits in less than *the* plan is slower than it.
 
 use super::compose::Composer;
+use super::reserved::{largest_reservation, reserved};
 use super::{Costs, Estimate, estimate_at, limit};
 use crate::device::Device;
 use crate::recipe::decode::MicroBatch;
 use crate::recipe::settings::Recipe;
+use crate::step::StepGraphs;
 use crate::step::recompute::{Kind, Kinds, Recompute};
 use crate::units::Bytes;
 
@@ -93,10 +95,32 @@ fn lowest(points: impl Iterator<Item = Point>) -> Option<Point> {
     points.reduce(|a, b| if b.is_lower_than(&a) { b } else { a })
 }
 
+/// How often a lower limit is tried where a card cannot give what a plan reserves.
+const TRIES: usize = 8;
+
 /// The estimate of the plan that the recipe's device and limits lead to.
+///
+/// On a card the plan must be had from the memory manager too: where what it reserves beside what lives is too much, the search goes on with
+/// a limit that is lower by as much.
 pub fn fit(recipe: &Recipe, device: &Device) -> Estimate {
-    let point = choose(recipe, device, limit(recipe, device).0);
-    estimate_at(recipe, device, point.micro_batch, point.recompute)
+    let allowed = limit(recipe, device).0;
+    let mut limit = allowed;
+    let mut tries = 0;
+    loop {
+        let point = choose(recipe, device, limit);
+        let mut estimate = estimate_at(recipe, device, point.micro_batch, point.recompute);
+        if estimate.peak.bytes > allowed {
+            return estimate;
+        }
+        let graphs = StepGraphs::build(recipe, point.micro_batch, point.recompute);
+        estimate.reserved = reserved(&graphs, device, allowed, estimate.accumulation > 1);
+        tries += 1;
+        if estimate.fits() || tries == TRIES || estimate.peak.bytes > limit {
+            return estimate;
+        }
+        let over = estimate.needed().saturating_sub(allowed).0.max(1);
+        limit = Bytes(limit.0.min(estimate.peak.bytes.0).saturating_sub(over));
+    }
 }
 
 /// The plan of the space for a limit of memory; see the module's documentation for the order.
@@ -108,6 +132,12 @@ pub fn choose(recipe: &Recipe, device: &Device, limit: Bytes) -> Point {
     let asked = Recompute::asked(recipe);
     let mut plain: Vec<(Point, Costs)> =
         batches.into_iter().map(|batch| plain(recipe, device, batch, asked.unwrap_or(Recompute::NOTHING))).collect();
+    // What is too large for one reservation is too large however much is free; where everything is, the estimate says so.
+    if let Some(most) = largest_reservation(device)
+        && plain.iter().any(|(_, costs)| costs.largest <= most)
+    {
+        plain.retain(|(_, costs)| costs.largest <= most);
+    }
     plain.sort_by(|a, b| a.0.per_token.total_cmp(&b.0.per_token));
     let points = || plain.iter().map(|(point, _)| *point);
     let fastest = points().map(|point| point.per_token).fold(f64::INFINITY, f64::min);

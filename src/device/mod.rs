@@ -4,6 +4,7 @@
 
 pub mod calibration;
 mod catalog;
+pub mod cuda;
 mod host;
 pub mod law;
 
@@ -123,7 +124,7 @@ impl Device {
             name: name.to_owned(),
             kind: DeviceKind::Cuda,
             memory,
-            overhead: Sourced::new(Bytes::mib(600), "assumed: CUDA context, kernels and allocator slack"),
+            overhead: Sourced::new(cuda::PROCESS, cuda::SOURCE),
             peaks,
             efficiency: Sourced::new(0.5, "assumed: f32 matrix products of small models; calibrate before trusting a day to it"),
             bandwidth,

@@ -268,7 +268,7 @@ mod tests {
 
     fn plan() -> Plan {
         let device = crate::device::find("rtx-a6000").unwrap();
-        let feasible = judge(cost(&recipe(), &device), &Places::default()).unwrap();
+        let feasible = judge(cost(&recipe(), &device), &Places::default(), &[]).unwrap();
         lower(feasible, Origin { base: "/somewhere".into(), ..Origin::default() }, Facts::default())
     }
 

@@ -65,14 +65,18 @@ impl Schedule {
 }
 
 impl Schedule {
+    /// The largest reservation, bytes.
+    pub fn largest(&self) -> Option<u64> {
+        let events = self.walks.iter().flatten().chain(&self.start);
+        events.filter_map(|event| if let Event::Reserve { bytes, .. } = event { Some(*bytes) } else { None }).max()
+    }
+
     /// The same for a program that begins with reserving as much as its largest tensor takes, and dropping it. The manager's
     /// pages are then of their final size before anything lives on them: none becomes outdated, and none waits to go back to the
     /// driver.
     #[must_use]
     pub fn primed(mut self) -> Self {
-        let events = self.walks.iter().flatten().chain(&self.start);
-        let sizes = events.filter_map(|event| if let Event::Reserve { bytes, .. } = event { Some(*bytes) } else { None });
-        if let Some(bytes) = sizes.max() {
+        if let Some(bytes) = self.largest() {
             self.start.splice(0..0, [Event::Reserve { id: 0, bytes }, Event::Free { id: 0 }]);
         }
         self

@@ -12,8 +12,8 @@ pub use events::{Identities, Schedule};
 
 use serde::{Deserialize, Serialize};
 
-use super::pool::{Manager, Properties, Refusal, Setting, Usage, cuda};
-use crate::device::{Device, DeviceKind, Sourced};
+use super::pool::{Manager, Properties, Refusal, Setting, Usage};
+use crate::device::{Device, DeviceKind, Sourced, cuda};
 use crate::step::{StepGraphs, Walk};
 use crate::units::Bytes;
 
@@ -160,6 +160,11 @@ impl Reserved {
         self.held + self.beside()
     }
 
+    /// Whether every reservation can be had, if only by giving unused memory back first.
+    pub fn can_be_had(&self) -> bool {
+        !matches!(self.verdict, Verdict::Refused { .. })
+    }
+
     /// What is taken beside the manager's pages.
     pub fn beside(&self) -> Bytes {
         self.beside.iter().map(|line| line.bytes.value).sum()
@@ -176,11 +181,19 @@ pub fn beside() -> Vec<Line> {
     ]
 }
 
+/// The most that a card's manager gives in one piece; none on a CPU.
+pub fn largest_reservation(device: &Device) -> Option<Bytes> {
+    let card = matches!(device.kind, DeviceKind::Cuda | DeviceKind::Rocm);
+    card.then(|| Bytes(Properties::cuda(device.memory.value).max_page))
+}
+
 /// What the graphs of a training take on a card, of which `limit` may be used; none for a CPU ([`HOST`]). `accumulates` says
 /// whether some step has more than one micro-step.
 pub fn reserved(graphs: &StepGraphs, device: &Device, limit: Bytes, accumulates: bool) -> Option<Reserved> {
     match device.kind {
-        DeviceKind::Cuda | DeviceKind::Rocm => Some(of_schedule(&Schedule::of(graphs), device.memory.value, limit, accumulates)),
+        DeviceKind::Cuda | DeviceKind::Rocm => {
+            Some(of_schedule(&Schedule::of(graphs).primed(), device.memory.value, limit, accumulates))
+        }
         DeviceKind::Cpu { .. } => None,
     }
 }
@@ -263,7 +276,7 @@ mod tests {
                 Event::Free { id } => self.rounding.remove(&id).and(None),
                 Event::Rename { from, to } => self.rounding.remove(&from).map(|added| (to, added)),
             };
-            assert!(added.is_none_or(|(_, added)| added < cuda::ALIGNMENT), "{event:?} for {bytes:?}");
+            assert!(added.is_none_or(|(_, added)| added < crate::budget::pool::cuda::ALIGNMENT), "{event:?} for {bytes:?}");
             self.rounding.extend(added);
             self.manager.usage().in_use - self.rounding.values().sum::<u64>()
         }
