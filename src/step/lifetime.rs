@@ -67,6 +67,15 @@ pub struct Instant {
     pub after: Bill,
 }
 
+/// How the tensors that are there at an operation's highest moment differ from those that are there before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Highest {
+    /// Inputs that are no longer there: their buffers are given back, or hold an output by now.
+    pub gone: Operands,
+    /// Outputs that are there already.
+    pub made: Operands,
+}
+
 /// Bytes by part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bill([Bytes; Part::ALL.len()]);
@@ -114,6 +123,19 @@ pub fn timeline(graph: &StepGraph, lifetimes: &Lifetimes, backend: Backend, ambi
         Backend::Host { threads } => on_host(graph, lifetimes, threads, live),
         Backend::Plain => super::plain::timeline(graph, lifetimes, live),
     }
+}
+
+/// Which tensors are there at the highest moment of each operation; with its workspace they are [`Instant::during`], exactly.
+pub fn highest(graph: &StepGraph, lifetimes: &Lifetimes, backend: Backend) -> Vec<Highest> {
+    match backend {
+        Backend::Host { .. } => graph.nodes().zip(&lifetimes.reuse).map(|(node, reuse)| highest_on_host(node, reuse)).collect(),
+        Backend::Plain => super::plain::highest(graph, lifetimes),
+    }
+}
+
+/// A kernel has all its operands from its first step to its last.
+fn highest_on_host(node: &Node, reuse: &Reuse) -> Highest {
+    Highest { gone: reuse.iter().map(|(input, _)| node.inputs[*input]).collect(), made: node.outputs.clone() }
 }
 
 fn on_host(graph: &StepGraph, lifetimes: &Lifetimes, threads: u64, mut live: Bill) -> Vec<Instant> {

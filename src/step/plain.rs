@@ -7,7 +7,7 @@
 //! then, and the rest of the bytes is workspace.
 
 use super::graph::{Node, StepGraph};
-use super::lifetime::{Bill, Instant, Lifetimes};
+use super::lifetime::{Bill, Highest, Instant, Lifetimes};
 use super::op::Backend;
 use super::op::chain::{Chain, Change};
 use super::tensor::{DType, Part, Role, TensorId};
@@ -83,6 +83,11 @@ pub(super) fn timeline(graph: &StepGraph, lifetimes: &Lifetimes, live: Bill) -> 
     Walked::of(graph, lifetimes, &live, Chain::default()).instants
 }
 
+/// Which tensors are there at the highest moment of each operation.
+pub(super) fn highest(graph: &StepGraph, lifetimes: &Lifetimes) -> Vec<Highest> {
+    Walked::of(graph, lifetimes, &Bill::default(), Chain::default()).highest
+}
+
 /// A walk from its first operation to its last.
 struct Walked<'a> {
     graph: &'a StepGraph,
@@ -91,6 +96,7 @@ struct Walked<'a> {
     /// The buffer of each tensor.
     buffers: Vec<u32>,
     instants: Vec<Instant>,
+    highest: Vec<Highest>,
     uses: Vec<OperationUse>,
     events: Vec<Event>,
 }
@@ -104,6 +110,7 @@ impl<'a> Walked<'a> {
             live: *live,
             buffers: vec![0; graph.tensors().count()],
             instants: Vec::with_capacity(count),
+            highest: Vec::with_capacity(count),
             uses: Vec::with_capacity(count),
             events: Vec::new(),
         };
@@ -154,25 +161,37 @@ impl<'a> Walked<'a> {
         }
         node.op.rule().plain(graph.signature(node), &mut self.chain);
         self.chain.end();
-        let during = self.highest(node, deaths);
+        let highest = self.highest(node, deaths);
+        let during = self.during(&highest);
         self.bill(node, deaths);
         let (peak, tuning, flops) = (self.chain.peak(), self.chain.tuning(), self.chain.flops());
         self.uses.push(OperationUse { peak, tuning, after: self.live.total(), flops });
         self.instants.push(Instant { during, after: self.live });
+        self.highest.push(highest);
     }
 
-    /// The bill of the operation's highest moment.
-    fn highest(&self, node: &Node, deaths: &[TensorId]) -> Bill {
-        let mut bill = self.live;
+    /// What the operation's highest moment has and lacks.
+    fn highest(&self, node: &Node, deaths: &[TensorId]) -> Highest {
+        let mut highest = Highest::default();
         for (i, id) in node.inputs.iter().enumerate() {
             let gone = deaths.contains(id) && occurrences(node, *id) == 1 && !self.chain.operand_at_peak(i);
             let renamed = (0..node.outputs.len()).any(|o| self.chain.taken_over(o) == Some(i) && self.chain.output_at_peak(o));
             if gone || renamed {
-                bill.remove(self.graph.get(*id).role.part(), Backend::Plain.holds(self.graph.ty(*id)));
+                highest.gone.push(*id);
             }
         }
         let made = node.outputs.iter().enumerate().filter(|(o, _)| self.chain.output_at_peak(*o));
-        for (_, id) in made {
+        highest.made.extend(made.map(|(_, id)| *id));
+        highest
+    }
+
+    /// The bill of that moment.
+    fn during(&self, highest: &Highest) -> Bill {
+        let mut bill = self.live;
+        for id in &highest.gone {
+            bill.remove(self.graph.get(*id).role.part(), Backend::Plain.holds(self.graph.ty(*id)));
+        }
+        for id in &highest.made {
             bill.add(self.graph.get(*id).role.part(), self.graph.ty(*id).bytes());
         }
         bill.add(Part::Workspace, self.chain.peak().saturating_sub(bill.total()));
