@@ -111,6 +111,13 @@ impl Recompute {
         }
     }
 
+    /// A recipe's setting that asks for this, of quarters of `depth` blocks rounded up.
+    pub fn as_asked(&self, depth: u64) -> Recomputation {
+        let [norms, gates, attention, projections, residuals] =
+            self.0.map(|blocks| Ratio(f64::from(quarters(blocks, depth)) / 4.0));
+        Recomputation::Parts { norms, gates, attention, projections, residuals }
+    }
+
     /// Blocks that recompute a kind.
     pub fn blocks(&self, kind: Kind) -> u64 {
         self.0[kind as usize]
@@ -139,6 +146,11 @@ impl Recompute {
         cuts.dedup();
         cuts.windows(2).map(|cut| Group { kinds: self.kinds(cut[0]), times: cut[1] - cut[0] }).collect()
     }
+}
+
+/// The fewest quarters of `depth` blocks that are so many blocks, rounded up.
+pub fn quarters(blocks: u64, depth: u64) -> u8 {
+    (0..4).find(|quarters| (depth * u64::from(*quarters)).div_ceil(4) >= blocks).unwrap_or(4)
 }
 
 /// Blocks that follow each other and recompute the same.
