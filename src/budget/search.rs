@@ -63,7 +63,7 @@ mod tests {
     use crate::budget::fit::recomputations;
 
     fn pace() -> Pace {
-        Pace { elsewhere: 1.0, block: array::from_fn(|set| 1.0 + set.count_ones() as f64 / 8.0) }
+        Pace { elsewhere: 1.0, block: array::from_fn(|set| 1.0 + f64::from(set.count_ones()) / 8.0) }
     }
 
     fn found(depth: u64, kinds: Kinds, limit: f64) -> Vec<Recompute> {

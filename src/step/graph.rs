@@ -134,6 +134,21 @@ impl StepGraph {
         outputs
     }
 
+    /// Adds an operation of another graph once more, on operands of the same types; gives its outputs, in the roles that they have there.
+    pub fn push_like(&mut self, from: &Self, node: &Node, inputs: Operands, pass: Pass) -> Operands {
+        let first = self.types.len() as u32;
+        let types = node.types as usize;
+        self.types.extend_from_slice(&from.types[types..types + node.inputs.len() + node.outputs.len()]);
+        let index = self.nodes.len() as u32;
+        let mut outputs = Operands::new();
+        for id in &node.outputs {
+            outputs.push(self.tensor(*from.get(*id), Some(index)));
+        }
+        let of_node = Operands::from_slice(&outputs);
+        self.nodes.push(Node { op: node.op.clone(), inputs, outputs: of_node, pass, place: node.place, types: first });
+        outputs
+    }
+
     /// Says what a tensor is for.
     pub fn set_role(&mut self, id: TensorId, role: Role) {
         self.tensors[id.0 as usize].role = role;

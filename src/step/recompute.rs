@@ -168,9 +168,8 @@ pub fn rewrite(graph: &StepGraph, groups: &[Group]) -> StepGraph {
     }
     for node in graph.nodes() {
         let inputs: Operands = node.inputs.iter().map(|id| rewriter.operand(*id, node.pass)).collect();
-        let made = rewriter.new.push(node.op.clone(), &inputs, node.pass, node.place);
+        let made = rewriter.new.push_like(graph, node, inputs, node.pass);
         for (old, new) in node.outputs.iter().zip(made) {
-            rewriter.new.set_role(new, graph.get(*old).role);
             rewriter.forward[old.0 as usize] = Some(new);
         }
     }
@@ -247,7 +246,7 @@ impl Rewriter<'_> {
 
     fn recompute(&mut self, node: &Node) {
         let inputs: Operands = node.inputs.iter().map(|id| self.operand(*id, Pass::Backward)).collect();
-        let made = self.new.push(node.op.clone(), &inputs, Pass::Recompute, node.place);
+        let made = self.new.push_like(self.old, node, inputs, Pass::Recompute);
         for (old, new) in node.outputs.iter().zip(made) {
             self.again[old.0 as usize] = Some(new);
         }
