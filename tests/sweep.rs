@@ -61,10 +61,11 @@ fn a_point_is_what_check_says_of_it() {
         let (width, depth) = (format!("width={}", values[0]), format!("model.depth={}", values[1]));
         let check = Place::with(RECIPE).run(&["check", "--set", &width, "--set", &depth, "--format", "json"]);
         let checked: Value = serde_json::from_slice(&check.stdout).unwrap();
-        let estimate = &checked["estimate"];
-        assert_eq!(point["memory"], estimate["peak"]["bytes"], "{point} {checked}");
-        assert_eq!((&point["tokens"], &point["micro_batch"]), (&estimate["run"]["tokens"], &estimate["micro_batch"]), "{point}");
-        assert_eq!(point["parameters"], estimate["parameters"]["total"], "{point}");
+        assert_eq!(point["memory"], checked["memory"]["peak_bytes"], "{point}");
+        for field in ["tokens", "steps", "micro_batch"] {
+            assert_eq!(point[field], checked[field], "{field} of {point}");
+        }
+        assert_eq!(point["parameters"], checked["params"]["total"], "{point}");
     }
 }
 
