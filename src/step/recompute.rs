@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::graph::{Node, Pass, Place, StepGraph};
+use super::graph::{Node, Operands, Pass, Place, StepGraph};
 use super::tensor::TensorId;
 use crate::recipe::settings::{Recipe, Recomputation};
 use crate::units::Ratio;
@@ -170,7 +170,7 @@ pub fn rewrite(graph: &StepGraph, groups: &[Group]) -> StepGraph {
     let needed = needed(graph);
     let mut rewriter = Rewriter {
         old: graph,
-        new: StepGraph::default(),
+        new: StepGraph::with_capacity(graph.nodes().len() + 16 * groups.len()),
         kept: kept(graph, groups, &needed),
         forward: vec![None; needed.len()],
         again: vec![None; needed.len()],
@@ -179,10 +179,9 @@ pub fn rewrite(graph: &StepGraph, groups: &[Group]) -> StepGraph {
         rewriter.forward[id.0 as usize] = Some(rewriter.new.source(tensor.ty, tensor.role));
     }
     for node in graph.nodes() {
-        let inputs: Vec<TensorId> = node.inputs.iter().map(|id| rewriter.operand(*id, node.pass)).collect();
-        let made = rewriter.new.push(node.op.clone(), &inputs, node.pass, node.place);
+        let inputs: Operands = node.inputs.iter().map(|id| rewriter.operand(*id, node.pass)).collect();
+        let made = rewriter.new.push_like(graph, node, inputs, node.pass);
         for (old, new) in node.outputs.iter().zip(made) {
-            rewriter.new.set_role(new, graph.get(*old).role);
             rewriter.forward[old.0 as usize] = Some(new);
         }
     }
@@ -258,8 +257,8 @@ impl Rewriter<'_> {
     }
 
     fn recompute(&mut self, node: &Node) {
-        let inputs: Vec<TensorId> = node.inputs.iter().map(|id| self.operand(*id, Pass::Backward)).collect();
-        let made = self.new.push(node.op.clone(), &inputs, Pass::Recompute, node.place);
+        let inputs: Operands = node.inputs.iter().map(|id| self.operand(*id, Pass::Backward)).collect();
+        let made = self.new.push_like(self.old, node, inputs, Pass::Recompute);
         for (old, new) in node.outputs.iter().zip(made) {
             self.again[old.0 as usize] = Some(new);
         }
