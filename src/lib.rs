@@ -21,6 +21,7 @@
 //! | [`plan`] | [`plan::lower`] | feasible recipe | [`plan::Plan`]: saved, hashed, shown |
 //! | | [`plan::view`] | costed recipe | a picture of memory, the peak explained, trace events |
 //! | [`verify`] | [`verify::verify`](verify::verify()) | a saved plan's text | [`verify::Report`]: every law that it breaks, by none of the code above |
+//! | [`sweep`] | [`sweep::Sweep::plan`], [`sweep::front()`] | a recipe and what is varied | every point planned, and the best of them |
 //! | [`editor`] | [`editor::complete`], [`editor::hover`], [`editor::definition`] | text and cursor | what an editor shows there |
 //! | `data` | `data::prepare` | raw text | tokenizer, token shards, batches |
 //! | `exec` | `exec::run::run` | plan | a training on burn |
@@ -108,6 +109,7 @@ pub mod recipe;
 pub mod rng;
 pub mod source;
 pub mod step;
+pub mod sweep;
 pub mod syntax;
 pub mod units;
 pub mod verify;

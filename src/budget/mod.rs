@@ -10,6 +10,7 @@ mod fold;
 pub mod pool;
 pub mod reserved;
 mod run;
+mod search;
 mod time;
 
 pub use fit::{candidates, fit};
@@ -26,7 +27,7 @@ use crate::step::graph::StepGraph;
 use crate::step::lifetime::{Bill, Lifetimes, timeline};
 use crate::step::op::Backend;
 use crate::step::parameter::ParameterCounts;
-use crate::step::recompute::Recompute;
+use crate::step::recompute::{Group, Recompute};
 use crate::step::tensor::Part;
 use crate::step::{StepGraphs, Walk};
 use crate::units::{ByteRate, Bytes, Flops, Seconds};
@@ -192,21 +193,38 @@ pub struct Costs {
 
 impl Costs {
     /// The costs of a recipe at a micro-batch and a choice of what to recompute, from folded graphs.
-    pub fn of(recipe: &Recipe, device: &Device, micro_batch: u64, recompute: Recompute) -> Self {
+    pub fn of(recipe: &Recipe, device: &Device, fixed: &Fixed, micro_batch: u64, recompute: Recompute) -> Self {
         let graphs = StepGraphs::folded(recipe, micro_batch, recompute.groups(recipe.model.depth));
-        Self::of_graphs(&graphs, device, recipe.full_batch() > micro_batch)
+        Self::of_folded(recipe, &graphs, device, fixed)
+    }
+
+    fn of_folded(recipe: &Recipe, graphs: &StepGraphs, device: &Device, fixed: &Fixed) -> Self {
+        // All blocks are alike where nothing is recomputed.
+        let alike = StepGraphs::folded(recipe, graphs.extents.batch, one_group(recipe));
+        let update = if fixed.holds_for(&alike, device) { fixed.update.clone() } else { cost(&alike, Walk::Update, device).1 };
+        let evaluate = cost(&alike, Walk::Evaluate, device).1;
+        let accumulates = recipe.full_batch() > graphs.extents.batch;
+        Self::together(graphs, device, accumulates, [update, evaluate], fixed.saving.clone())
     }
 
     /// The costs of a step from its graphs, full or folded; `accumulates` where a step can have several micro-steps.
     pub fn of_graphs(graphs: &StepGraphs, device: &Device, accumulates: bool) -> Self {
-        let all = Walk::ALL.map(|walk| segments(graphs, walk, device, ambient(graphs, device, walk)));
-        let (walks, mut peaks): (Vec<WalkCost>, Vec<Peak>) =
-            Walk::ALL.into_iter().zip(&all).map(|(walk, segments)| walk_cost(graphs, walk, segments)).unzip();
+        let others = [Walk::Update, Walk::Evaluate].map(|walk| cost(graphs, walk, device).1);
+        Self::together(graphs, device, accumulates, others, saving_peak(graphs, device))
+    }
+
+    fn together(
+        graphs: &StepGraphs,
+        device: &Device,
+        accumulates: bool,
+        [update, evaluate]: [(WalkCost, Peak); 2],
+        saving: Peak,
+    ) -> Self {
+        let [(first, first_cost), (further, further_cost)] = [Walk::First, Walk::Further].map(|walk| cost(graphs, walk, device));
+        let (walks, mut peaks): (Vec<WalkCost>, Vec<Peak>) = [first_cost, further_cost, update, evaluate].into_iter().unzip();
         let happens = |peak: &&Peak| accumulates || peak.walk != Some(Walk::Further);
-        let saving = peak_of(saving(graphs, device), None, 0, "saving a checkpoint".to_owned());
         let peak = peaks.iter().filter(happens).fold(&saving, |a, b| if b.bytes >= a.bytes { b } else { a }).clone();
         peaks.push(saving);
-        let [first, further, ..] = all;
         let micro_steps = if accumulates { vec![first, further] } else { vec![first] };
         let largest = graphs.walk(Walk::First).tensors().map(|(_, tensor)| tensor.ty.bytes()).max().unwrap_or_default();
         Self { walks, peaks, peak, largest, micro_steps }
@@ -230,10 +248,54 @@ impl Costs {
     }
 }
 
+/// What a recipe costs beside its micro-steps: the same for every micro-batch and whatever is recomputed.
+#[derive(Clone, Debug)]
+pub struct Fixed {
+    update: (WalkCost, Peak),
+    saving: Peak,
+    /// Seconds of the update beside its operations.
+    beside: Seconds,
+}
+
+impl Fixed {
+    /// Of a recipe on a device.
+    pub fn of(recipe: &Recipe, device: &Device) -> Self {
+        let graphs = StepGraphs::folded(recipe, 1, one_group(recipe));
+        let update = cost(&graphs, Walk::Update, device).1;
+        Self { update, saving: saving_peak(&graphs, device), beside: Self::beside(&graphs, device) }
+    }
+
+    fn beside(graphs: &StepGraphs, device: &Device) -> Seconds {
+        time::beside(Walk::Update, graphs.extents.rows(), device).0
+    }
+
+    /// Whether the update costs the same at the micro-batch of these graphs: where it was measured it may depend on it.
+    fn holds_for(&self, graphs: &StepGraphs, device: &Device) -> bool {
+        Self::beside(graphs, device) == self.beside
+    }
+}
+
+/// All blocks as one group that recomputes nothing.
+fn one_group(recipe: &Recipe) -> Vec<Group> {
+    Recompute::NOTHING.groups(recipe.model.depth)
+}
+
+/// A walk as its segments, its cost and its peak.
+fn cost(graphs: &StepGraphs, walk: Walk, device: &Device) -> (Segments, (WalkCost, Peak)) {
+    let segments = segments(graphs, walk, device, ambient(graphs, device, walk));
+    let cost = walk_cost(graphs, walk, &segments);
+    (segments, cost)
+}
+
 /// Estimates a recipe on a device from its graphs, full or folded.
 pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: Recompute) -> Estimate {
+    let costs = Costs::of_graphs(graphs, device, recipe.full_batch() > graphs.extents.batch);
+    with_costs(recipe, graphs, device, recompute, costs)
+}
+
+fn with_costs(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: Recompute, costs: Costs) -> Estimate {
     let micro_batch = graphs.extents.batch;
-    let Costs { walks, peak, .. } = Costs::of_graphs(graphs, device, recipe.full_batch() > micro_batch);
+    let Costs { walks, peak, .. } = costs;
     let (limit, limit_source) = limit(recipe, device);
     let parameters = graphs.counts();
     let checkpoint = Bytes(parameters.total.saturating_mul(12));
@@ -263,8 +325,14 @@ pub fn disk(device: &Device) -> ByteRate {
 
 /// The estimate of a recipe at a micro-batch and a choice of what to recompute, from folded graphs.
 pub fn estimate_at(recipe: &Recipe, device: &Device, micro_batch: u64, recompute: Recompute) -> Estimate {
+    estimate_with(recipe, device, &Fixed::of(recipe, device), micro_batch, recompute)
+}
+
+/// As [`estimate_at`], where several plans of one recipe are estimated.
+pub fn estimate_with(recipe: &Recipe, device: &Device, fixed: &Fixed, micro_batch: u64, recompute: Recompute) -> Estimate {
     let graphs = StepGraphs::folded(recipe, micro_batch, recompute.groups(recipe.model.depth));
-    estimate(recipe, &graphs, device, recompute)
+    let costs = Costs::of_folded(recipe, &graphs, device, fixed);
+    with_costs(recipe, &graphs, device, recompute, costs)
 }
 
 fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {
@@ -284,6 +352,10 @@ pub fn saving(graphs: &StepGraphs, device: &Device) -> Bill {
         bill.add(Part::Workspace, largest.unwrap_or_default() * 2);
     }
     bill
+}
+
+fn saving_peak(graphs: &StepGraphs, device: &Device) -> Peak {
+    peak_of(saving(graphs, device), None, 0, "saving a checkpoint".to_owned())
 }
 
 fn peak_of(bill: Bill, walk: Option<Walk>, index: usize, operation: String) -> Peak {

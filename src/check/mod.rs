@@ -64,6 +64,11 @@ pub fn judge(costed: Costed, places: &Places, known: &[Device]) -> Result<Feasib
     if reasons.is_empty() { Ok(Feasible(costed)) } else { Err(Box::new((costed, reasons))) }
 }
 
+/// Whether [`judge`] would find an estimate feasible.
+pub fn is_feasible(e: &Estimate) -> bool {
+    e.fits() && e.run.steps > 0
+}
+
 /// What is legal but surprising in a costed recipe, as warnings.
 pub fn advise(costed: &Costed, places: &Places) -> Vec<Diagnostic> {
     chinchilla_ratio(costed, places).into_iter().collect()

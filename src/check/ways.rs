@@ -8,7 +8,7 @@ use crate::budget::{Estimate, estimate_at};
 use crate::device::{Device, DeviceKind, at_least};
 use crate::recipe::decode::MicroBatch;
 use crate::recipe::settings::{FeedForward, Prediction, Recipe, Recomputation, Tokenizer};
-use crate::step::recompute::{Kind, Recompute};
+use crate::step::recompute::{Kind, Recompute, quarters};
 use crate::units::Bytes;
 
 /// What a way changes.
@@ -71,9 +71,9 @@ pub fn recomputed(recompute: Recompute, depth: u64) -> String {
     if recompute == Recompute::everything(depth) {
         return "Blocks".to_owned();
     }
-    let quarter = |blocks: u64| (1..=4).find(|quarter| (depth * quarter).div_ceil(4) >= blocks).unwrap_or(4) * 25;
     let parts = Kind::ALL.into_iter().filter(|kind| recompute.blocks(*kind) > 0);
-    let parts: Vec<String> = parts.map(|kind| format!("{}: {}%", kind.name(), quarter(recompute.blocks(kind)))).collect();
+    let parts: Vec<String> =
+        parts.map(|kind| format!("{}: {}%", kind.name(), u64::from(quarters(recompute.blocks(kind), depth)) * 25)).collect();
     format!("Parts({})", parts.join(", "))
 }
 
@@ -103,34 +103,44 @@ impl Search<'_> {
         (estimate.fits() && estimate.run.steps > 0).then_some(Way { changes, fields: Vec::new(), estimate, slower })
     }
 
+    /// A change after which micro-batch, recomputation or both are left to the planner; the way says what that comes to, and is planned again
+    /// with that written down.
+    fn left_open(&self, changes: Changes, device: &Device, recipe: &Recipe, batch: bool, again: bool) -> Option<Way> {
+        let mut open = recipe.clone();
+        if batch {
+            open.micro_batch = MicroBatch::Auto;
+        }
+        if again {
+            open.recompute = Recomputation::Auto {};
+        }
+        let found = self.planned(changes, &open, device)?.estimate;
+        let mut written = recipe.clone();
+        let mut fields = Vec::new();
+        if batch {
+            written.micro_batch = MicroBatch::Fixed(found.micro_batch);
+            fields.push(("micro_batch", found.micro_batch.to_string()));
+        }
+        if again {
+            written.recompute = found.recompute.as_asked(recipe.model.depth);
+            fields.push(("recompute", recomputed(found.recompute, recipe.model.depth)));
+        }
+        Some(Way { fields, ..self.planned(changes, &written, device)? })
+    }
+
     /// The same training in smaller pieces, or with more of it recomputed.
     fn courses(&self) -> Vec<Way> {
-        let recipe = &self.costed.recipe;
-        let batch = |way: &Way| ("micro_batch", way.estimate.micro_batch.to_string());
-        let again = |way: &Way| ("recompute", recomputed(way.estimate.recompute, recipe.model.depth));
-        let fixed_batch = matches!(recipe.micro_batch, MicroBatch::Fixed(_));
-        let fixed_again = Recompute::asked(recipe).is_some();
+        let (recipe, device) = (&self.costed.recipe, &self.costed.device);
+        let (fixed_batch, fixed_again) = self.fixed();
+        let left_open = |batch, again| self.left_open(Changes::Course, device, recipe, batch, again);
         let mut ways = Vec::new();
         if fixed_batch {
-            let way = self.try_out(Changes::Course, |r| r.micro_batch = MicroBatch::Auto);
-            ways.extend(way.map(|way| Way { fields: vec![batch(&way)], ..way }));
-        }
-        if fixed_batch && !fixed_again {
-            // As little as fits without recomputing anything.
-            let way = self.try_out(Changes::Course, |r| {
-                (r.micro_batch, r.recompute) = (MicroBatch::Auto, Recomputation::Nothing {});
-            });
-            ways.extend(way.map(|way| Way { fields: vec![batch(&way), again(&way)], ..way }));
+            ways.extend(left_open(true, false));
         }
         if fixed_again {
-            let way = self.try_out(Changes::Course, |r| r.recompute = Recomputation::Auto {});
-            ways.extend(way.map(|way| Way { fields: vec![again(&way)], ..way }));
+            ways.extend(left_open(false, true));
         }
         if fixed_batch && fixed_again {
-            let way = self.try_out(Changes::Course, |r| {
-                (r.micro_batch, r.recompute) = (MicroBatch::Auto, Recomputation::Auto {});
-            });
-            ways.extend(way.map(|way| Way { fields: vec![batch(&way), again(&way)], ..way }));
+            ways.extend(left_open(true, true));
         }
         // Of several that come to the same, the one that changes least.
         let plan = |way: &Way| (way.estimate.micro_batch, way.estimate.recompute);
@@ -143,24 +153,19 @@ impl Search<'_> {
         ways
     }
 
-    /// A change with micro-batch and recomputation as they are or, where it does not fit so, left to the planner: what that comes to is then
-    /// part of the way.
+    /// Whether the recipe says what the micro-batch is, and what is recomputed.
+    fn fixed(&self) -> (bool, bool) {
+        let recipe = &self.costed.recipe;
+        (recipe.micro_batch != MicroBatch::Auto, Recompute::asked(recipe).is_some())
+    }
+
+    /// A change with micro-batch and recomputation as they are or, where it does not fit so, left to the planner.
     fn with_free_course(&self, changes: Changes, device: &Device, change: impl Fn(&mut Recipe)) -> Option<Way> {
         let mut recipe = self.costed.recipe.clone();
         change(&mut recipe);
-        if let Some(way) = self.planned(changes, &recipe, device) {
-            return Some(way);
-        }
-        let (fixed_batch, fixed_again) = (recipe.micro_batch != MicroBatch::Auto, Recompute::asked(&recipe).is_some());
-        if !fixed_batch && !fixed_again {
-            return None;
-        }
-        (recipe.micro_batch, recipe.recompute) = (MicroBatch::Auto, Recomputation::Auto {});
-        let way = self.planned(changes, &recipe, device)?;
-        let batch = ("micro_batch", way.estimate.micro_batch.to_string());
-        let again = ("recompute", recomputed(way.estimate.recompute, recipe.model.depth));
-        let fields = [(fixed_batch, batch), (fixed_again, again)].into_iter().filter(|(fixed, _)| *fixed).map(|(_, field)| field);
-        Some(Way { fields: fields.collect(), ..way })
+        let (batch, again) = self.fixed();
+        let as_it_is = self.planned(changes, &recipe, device);
+        as_it_is.or_else(|| if batch || again { self.left_open(changes, device, &recipe, batch, again) } else { None })
     }
 
     /// A higher limit, where the recipe sets a lower one than the device has.

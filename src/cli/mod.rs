@@ -21,6 +21,7 @@ mod run;
 mod schedule;
 #[cfg(feature = "exec")]
 mod screen;
+mod sweep;
 mod verdict;
 mod verify;
 mod world;
@@ -93,6 +94,7 @@ fn dispatch(arguments: Arguments, host: Host) -> Exit {
     match arguments.verb {
         Verb::Check(options) => check::check(&options),
         Verb::Plan(options) => plan::plan(&options),
+        Verb::Sweep(options) => sweep::sweep(&options),
         Verb::Verify(options) => verify::verify(&options),
         #[cfg(feature = "exec")]
         Verb::Run(options) => run::run(&options, host),

@@ -73,6 +73,23 @@ pub type Texts = BTreeMap<String, String>;
 /// # Errors
 /// Where the recipe cannot be read.
 pub fn compile_over(choice: &Choice, inventory: &Inventory, texts: &Texts) -> Result<Compilation, Unreadable> {
+    read_over(choice, inventory, texts, compile)
+}
+
+/// Reads the recipe of a command line and hands it on.
+///
+/// # Errors
+/// Where the recipe cannot be read.
+pub fn read_choice<T>(choice: &Choice, inventory: &Inventory, then: impl FnOnce(Inputs<'_>) -> T) -> Result<T, Unreadable> {
+    read_over(choice, inventory, &Texts::new(), then)
+}
+
+fn read_over<T>(
+    choice: &Choice,
+    inventory: &Inventory,
+    texts: &Texts,
+    then: impl FnOnce(Inputs<'_>) -> T,
+) -> Result<T, Unreadable> {
     let unreadable = |why| Unreadable { path: choice.recipe.clone(), why };
     let read_text =
         |path: &Path| texts.get(&plain(path).display().to_string()).map_or_else(|| read_text(path), |text| Ok(text.clone()));
@@ -85,7 +102,7 @@ pub fn compile_over(choice: &Choice, inventory: &Inventory, texts: &Texts) -> Re
         let text = read_text(&target).map_err(|e| format!("`{}` cannot be read: {e}", target.display()))?;
         Ok((target.display().to_string(), text))
     };
-    Ok(compile(Inputs {
+    Ok(then(Inputs {
         entry: (plain(&choice.recipe).display().to_string(), text),
         read: &mut read,
         overrides: &choice.set,

@@ -116,6 +116,7 @@ pub struct StepGraphs {
     pub parameters: Parameters,
     /// What each block that stands in the graphs recomputes, and for how many blocks it stands.
     pub groups: Vec<Group>,
+    counts: ParameterCounts,
     optimizer: Optimizer,
     /// In the order of [`Walk::ALL`], each built when it is first asked for.
     graphs: [OnceLock<StepGraph>; Walk::ALL.len()],
@@ -132,7 +133,8 @@ impl StepGraphs {
     pub fn folded(recipe: &Recipe, batch: u64, groups: Vec<Group>) -> Self {
         let extents = Extents::new(recipe, batch);
         let parameters = Parameters::of(recipe, &extents, groups.len() as u64);
-        Self { extents, parameters, groups, optimizer: recipe.optimizer.clone(), graphs: Default::default() }
+        let counts = parameters.counts(|block| groups.get(block as usize).map_or(1, |group| group.times));
+        Self { extents, parameters, groups, counts, optimizer: recipe.optimizer.clone(), graphs: Default::default() }
     }
 
     /// For how many blocks a block of the graphs stands.
@@ -142,7 +144,7 @@ impl StepGraphs {
 
     /// The parameters of the model, counted.
     pub fn counts(&self) -> ParameterCounts {
-        self.parameters.counts(|block| self.times(block))
+        self.counts
     }
 
     /// The graph of a walk.
@@ -156,7 +158,7 @@ impl StepGraphs {
 
 /// Forward, and backward unless it is an evaluation.
 fn micro_step(parameters: &Parameters, e: &Extents, walk: Walk, groups: &[Group]) -> StepGraph {
-    let mut graph = StepGraph::default();
+    let mut graph = StepGraph::with_capacity(48 * (groups.len() + 1));
     let weights = weights(&mut graph, parameters);
     let mut accumulated = Gradients::default();
     if walk == Walk::Further {

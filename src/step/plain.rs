@@ -6,6 +6,8 @@
 //! Where an input dies half-way or an output comes late, the bill of the highest moment says so: it holds the tensors that are there
 //! then, and the rest of the bytes is workspace.
 
+use smallvec::SmallVec;
+
 use super::graph::{Node, StepGraph};
 use super::lifetime::{Bill, Highest, Instant, Lifetimes};
 use super::op::Backend;
@@ -99,6 +101,8 @@ struct Walked<'a> {
     highest: Vec<Highest>,
     uses: Vec<OperationUse>,
     events: Vec<Event>,
+    /// By operand of the operation at hand: whether it dies there and is no other operand, so that it belongs to the operation alone.
+    alone: Vec<bool>,
 }
 
 impl<'a> Walked<'a> {
@@ -113,6 +117,7 @@ impl<'a> Walked<'a> {
             highest: Vec::with_capacity(count),
             uses: Vec::with_capacity(count),
             events: Vec::new(),
+            alone: Vec::new(),
         };
         if walked.chain.is_recording() {
             walked.begin();
@@ -149,19 +154,21 @@ impl<'a> Walked<'a> {
     fn operation(&mut self, node: &Node, deaths: &[TensorId]) {
         let graph = self.graph;
         self.chain.begin(self.live.total());
+        self.alone.clear();
+        self.alone.extend(node.inputs.iter().map(|id| deaths.contains(id) && occurrences(node, *id) == 1));
         for (i, id) in node.inputs.iter().enumerate() {
-            let ty = *graph.ty(*id);
+            let ty = graph.ty(*id);
             if ty.dtype == DType::I32 {
                 self.chain.host_operand();
                 continue;
             }
-            let dies = deaths.contains(id) && occurrences(node, *id) == 1;
-            let first = node.inputs[..i].iter().position(|earlier| earlier == id);
-            self.chain.operand(ty.bytes(), self.buffers[id.0 as usize], dies, first);
+            let alone = self.alone[i];
+            let first = if alone { None } else { node.inputs[..i].iter().position(|earlier| earlier == id) };
+            self.chain.operand(ty.bytes(), self.buffers[id.0 as usize], alone, first);
         }
         node.op.rule().plain(graph.signature(node), &mut self.chain);
         self.chain.end();
-        let highest = self.highest(node, deaths);
+        let highest = self.highest(node);
         let during = self.during(&highest);
         self.bill(node, deaths);
         let (peak, tuning, flops) = (self.chain.peak(), self.chain.tuning(), self.chain.flops());
@@ -171,12 +178,14 @@ impl<'a> Walked<'a> {
     }
 
     /// What the operation's highest moment has and lacks.
-    fn highest(&self, node: &Node, deaths: &[TensorId]) -> Highest {
+    fn highest(&self, node: &Node) -> Highest {
         let mut highest = Highest::default();
+        let at_peak = |o: &usize| self.chain.output_at_peak(*o);
+        let renamed: SmallVec<[usize; 3]> =
+            (0..node.outputs.len()).filter(at_peak).filter_map(|o| self.chain.taken_over(o)).collect();
         for (i, id) in node.inputs.iter().enumerate() {
-            let gone = deaths.contains(id) && occurrences(node, *id) == 1 && !self.chain.operand_at_peak(i);
-            let renamed = (0..node.outputs.len()).any(|o| self.chain.taken_over(o) == Some(i) && self.chain.output_at_peak(o));
-            if gone || renamed {
+            let gone = self.alone[i] && !self.chain.operand_at_peak(i);
+            if gone || renamed.contains(&i) {
                 highest.gone.push(*id);
             }
         }

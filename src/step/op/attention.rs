@@ -1,9 +1,10 @@
 //! Softmax attention over all positions of a sequence, H heads of width D/H.
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::chain::Handle;
-use super::{Chain, Rule, Signature, Words};
+use super::{Chain, Rule, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -59,8 +60,8 @@ impl Rule for Attention {
         Words { inputs: &["queries", "keys", "values"], outputs: &["outputs of attention", "probabilities of attention"] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0], self.probabilities(&inputs[0])]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0], self.probabilities(&inputs[0])]
     }
 
     fn flops(&self, types: Signature<'_>) -> Flops {
@@ -128,8 +129,8 @@ impl Rule for AttentionGradient {
         }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[1], inputs[2], inputs[3]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[1], inputs[2], inputs[3]]
     }
 
     fn flops(&self, types: Signature<'_>) -> Flops {

@@ -1,9 +1,10 @@
 //! Matrix products, alone or added to a sum.
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::chain::Handle;
-use super::{Chain, Rule, Signature};
+use super::{Chain, Rule, Signature, Types};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -64,9 +65,9 @@ impl Rule for MatMul {
         Some(Kind::Projection)
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
         let (m, n, _) = self.extents(&inputs[0], &inputs[1]);
-        vec![TensorType::f32(&[m, n])]
+        smallvec![TensorType::f32(&[m, n])]
     }
 
     fn flops(&self, types: Signature<'_>) -> Flops {
@@ -111,8 +112,8 @@ impl Rule for MatMulAccumulate {
         "matrix product into a sum"
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0]]
     }
 
     fn flops(&self, types: Signature<'_>) -> Flops {

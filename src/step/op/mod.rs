@@ -28,6 +28,7 @@ pub use rows::{ScatterRows, SelectRows};
 pub use update::{AdamW, ClipFactor, SUM_CHUNK, SumSquares};
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::differentiate::Differentiator;
 use super::graph::Node;
@@ -56,6 +57,9 @@ impl Backend {
         }
     }
 }
+
+/// Types of outputs, without memory from the heap: no operation makes more than three.
+pub type Types = SmallVec<[TensorType; 3]>;
 
 /// The types of an operation's inputs and outputs.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +97,7 @@ pub trait Rule {
     }
 
     /// Types of the outputs.
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType>;
+    fn outputs(&self, inputs: &[TensorType]) -> Types;
 
     /// FLOPs of its matrix products; elementwise work is counted in bytes, not here (as in the paper's tables).
     fn flops(&self, _types: Signature<'_>) -> Flops {
