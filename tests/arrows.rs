@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("device", &["units"]),
     ("step", &["recipe", "units"]),
     ("budget", &["step", "device", "recipe", "units"]),
-    ("check", &["budget", "step", "device", "recipe", "diag", "units"]),
+    ("check", &["budget", "step", "device", "recipe", "diag", "source", "units"]),
     // The second opinion: of the planner's stages it knows the catalog's data alone.
     ("verify", &["device", "units"]),
     ("plan", &["verify", "check", "budget", "step", "device", "recipe", "units"]),
