@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
 
 mod common;
+#[path = "memory/real.rs"]
+mod real;
 
 use std::sync::Mutex;
 
 use burn::tensor::Device;
 use cramplan::budget::backend;
+use common::generate::{Size, generated};
 use cramplan::exec::op::Scalars;
 use cramplan::exec::value::Value;
 use cramplan::exec::walk::{Form, Walker};
@@ -34,8 +37,8 @@ const RECIPE: &str = r#"Recipe(
     lr: Constant(1e-3),
 )"#;
 
-fn graphs() -> (StepGraphs, cramplan::device::Device) {
-    let machine = cramplan::device::cpu(&cramplan::device::HostFacts {
+fn machine() -> cramplan::device::Device {
+    cramplan::device::cpu(&cramplan::device::HostFacts {
         model: "test".into(),
         threads: rayon::current_num_threads() as u64,
         clock: None,
@@ -43,7 +46,11 @@ fn graphs() -> (StepGraphs, cramplan::device::Device) {
         halved: false,
         avx2: true,
         memory: cramplan::device::Sourced::new(cramplan::units::Bytes::gib(8), "test"),
-    });
+    })
+}
+
+fn graphs() -> (StepGraphs, cramplan::device::Device) {
+    let machine = machine();
     let costed = common::costed(RECIPE, &[], machine);
     (costed.graphs(), costed.device)
 }
@@ -109,4 +116,57 @@ fn no_operation_takes_more_than_the_plan_says_and_all_memory_is_given_back() {
         drop(results);
         assert!(HEAP.current_usage().saturating_sub(start) as u64 <= SLACK, "{walk:?} keeps memory");
     }
+}
+
+/// Recipes that are drawn.
+const DRAWN: usize = 30;
+
+const SEED: u64 = 11;
+
+/// Which case the process is to measure, and where it may write.
+const CASE: &str = "CRAMPLAN_MEMORY_CASE";
+
+/// The drawn recipes.
+fn cases() -> Vec<String> {
+    let size = if std::env::var_os("SMALL").is_some() { Size::Small } else { Size::Medium };
+    generated(SEED, DRAWN, size)
+}
+
+#[test]
+fn real_steps_take_what_the_plan_says() {
+    let cases = cases();
+    if let Ok(case) = std::env::var(CASE) {
+        let costed = common::costed(&cases[case.parse::<usize>().unwrap()], &[], machine());
+        let directory = tempfile::tempdir().unwrap();
+        println!("{CASE}{}", serde_json::to_string(&real::watch(&costed, directory.path())).unwrap());
+        return;
+    }
+    let _alone = ALONE.lock().unwrap();
+    for (i, text) in cases.iter().enumerate() {
+        let seen = measured(i);
+        let costed = common::costed(text, &[], machine());
+        let e = &costed.estimate;
+        let process = costed.device.overhead.value;
+        let planned = Walk::ALL.map(|w| e.walk(w).peak.0 - process.0);
+        let err = |p: u64, s: u64| if s == 0 { "-".into() } else { format!("{} {:+.2}%", (p as i64 - s as i64) / 1024, (p as f64 / s as f64 - 1.0) * 100.0) };
+        println!("{i} peak {} {} {}", e.peak.tensors().0 / 1024, err(e.peak.tensors().0, seen.highest()), e.peak.operation);
+        for w in Walk::ALL {
+            println!("   {w:?} {} {}", planned[w as usize] / 1024, err(planned[w as usize], seen.walks[w as usize]));
+        }
+        let saving = cramplan::budget::saving(&costed.graphs(), &costed.device).total().0 - process.0;
+        println!("   saving {}", err(saving, seen.saving));
+        println!("   start {} resume {}", err(e.peak.tensors().0, seen.start), err(e.peak.tensors().0, seen.resuming));
+    }
+}
+
+/// What a process of its own sees of a case.
+fn measured(case: usize) -> real::Seen {
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "real_steps_take_what_the_plan_says", "--nocapture"])
+        .env(CASE, case.to_string())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(child.stdout).unwrap();
+    let line = text.lines().find_map(|line| line.split(CASE).nth(1));
+    serde_json::from_str(line.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&child.stderr)))).unwrap()
 }
