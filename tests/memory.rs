@@ -38,15 +38,7 @@ const RECIPE: &str = r#"Recipe(
 )"#;
 
 fn machine() -> cramplan::device::Device {
-    cramplan::device::cpu(&cramplan::device::HostFacts {
-        model: "test".into(),
-        threads: rayon::current_num_threads() as u64,
-        clock: None,
-        avx512: false,
-        halved: false,
-        avx2: true,
-        memory: cramplan::device::Sourced::new(cramplan::units::Bytes::gib(8), "test"),
-    })
+    cramplan::cli::machine()
 }
 
 fn graphs() -> (StepGraphs, cramplan::device::Device) {
@@ -155,6 +147,8 @@ fn real_steps_take_what_the_plan_says() {
         }
         let saving = cramplan::budget::saving(&costed.graphs(), &costed.device).total().0 - process.0;
         println!("   saving {}", err(saving, seen.saving));
+        let state = costed.graphs().counts().total * 12 + costed.graphs().extents.sequence * costed.graphs().extents.width * 4;
+        println!("   kept {} planned {}", (seen.kept as i64 - state as i64)/1024, cramplan::budget::ambient(&costed.graphs(), &costed.device, Walk::First).part(Part::Workspace).0 / 1024);
         println!("   start {} resume {}", err(e.peak.tensors().0, seen.start), err(e.peak.tensors().0, seen.resuming));
     }
 }

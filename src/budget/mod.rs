@@ -19,11 +19,11 @@ pub use time::{error, palm_utilisation, utilisation, work};
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::{Device, DeviceKind};
+use crate::device::{Cache, Device, DeviceKind, Lanes};
 use crate::recipe::settings::Recipe;
 use crate::step::graph::StepGraph;
 use crate::step::lifetime::{Bill, Lifetimes, timeline};
-use crate::step::op::Backend;
+use crate::step::op::{self, Backend, Host, Packed, Panels};
 use crate::step::parameter::ParameterCounts;
 use crate::step::recompute::Recompute;
 use crate::step::tensor::Part;
@@ -33,14 +33,17 @@ use crate::units::{ByteRate, Bytes, Flops, Seconds};
 /// Sustained rate of writing a checkpoint where it was not measured, assumed: an ordinary disk with the file system's syncs.
 pub const ASSUMED_DISK: ByteRate = ByteRate(2.5e8);
 
-/// What each thread keeps from its first matrix product on: `gemm`'s slab of 512 by 512 elements, and room for the lists
-/// that a step is made of.
-const KEPT_PER_THREAD: Bytes = Bytes(5 << 18);
+/// Room for the lists that a step is made of: graphs, queues of the thread pool, operands.
+const LISTS: Bytes = Bytes(512 << 10);
 
 /// How operations are carried out on a device.
 pub fn backend(device: &Device) -> Backend {
     match device.kind {
-        DeviceKind::Cpu { threads } => Backend::Host { threads },
+        DeviceKind::Cpu { threads } => {
+            let Lanes { lanes, caches } = device.lanes.unwrap_or(Lanes::ASSUMED);
+            let caches = caches.map(|Cache { bytes, ways, line }| op::Cache { bytes, ways, line });
+            Backend::Host(Host { threads, panels: Panels { lanes, caches } })
+        }
         DeviceKind::Cuda | DeviceKind::Rocm => Backend::Plain,
     }
 }
@@ -157,14 +160,29 @@ pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
     let table = Bytes(graphs.extents.sequence * graphs.extents.width * 4);
     let mut bill = Bill::default();
     bill.add(Part::Process, device.overhead.value);
-    if let Backend::Host { threads } = backend(device) {
-        bill.add(Part::Workspace, KEPT_PER_THREAD * threads);
+    if let Backend::Host(host) = backend(device) {
+        bill.add(Part::Workspace, LISTS + slabs(graphs, host));
     }
     match walk {
         Walk::Update => bill.add(Part::Weights, table),
         Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, Bytes(graphs.counts().total) * 8),
     }
     bill
+}
+
+/// The slabs that threads keep from their first matrix product on: those of the pool where a product of theirs uses one, and that of
+/// the thread which walks where it does such a product alone.
+fn slabs(graphs: &StepGraphs, host: Host) -> Bytes {
+    let nodes = Walk::ALL.into_iter().flat_map(|walk| {
+        let graph = graphs.walk(walk);
+        graph.nodes().flat_map(move |node| node.op.rule().host_products(graph.signature(node), host))
+    });
+    let (mut pool, mut walking) = (false, false);
+    for Packed { shared, .. } in nodes.filter(|product| product.slab) {
+        pool |= shared;
+        walking |= !shared;
+    }
+    host.panels.slab() * (u64::from(pool) * host.threads + u64::from(walking))
 }
 
 /// What the walks of a step cost, and the highest memory.
@@ -267,7 +285,7 @@ pub fn saving(graphs: &StepGraphs, device: &Device) -> Bill {
     let mut bill = ambient(graphs, device, Walk::Evaluate);
     let e = &graphs.extents;
     bill.add(Part::Weights, Bytes(graphs.counts().total) * 4 + Bytes(e.sequence * e.width * 4));
-    if let Backend::Host { .. } = backend(device) {
+    if let Backend::Host(_) = backend(device) {
         let largest = graphs.parameters.iter().map(|(_, p)| Bytes(p.elements()) * 4).max();
         bill.add(Part::Workspace, largest.unwrap_or_default() * 2);
     }
@@ -295,6 +313,7 @@ mod tests {
             halved: false,
             avx2: true,
             memory: crate::device::Sourced::new(Bytes::gib(8), "test"),
+            caches: None,
         };
         crate::device::cpu(&facts)
     }

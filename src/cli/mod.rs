@@ -25,6 +25,8 @@ mod verdict;
 mod verify;
 mod world;
 
+pub use world::machine;
+
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;

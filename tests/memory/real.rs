@@ -24,6 +24,7 @@ pub struct Seen {
     pub saving: u64,
     /// Reading it back, in place of making the state.
     pub resuming: u64,
+    pub kept: u64,
 }
 
 impl Seen {
@@ -84,6 +85,7 @@ pub fn watch(costed: &Costed, directory: &Path) -> Seen {
         trainer.state.save_moments(&parameters, &moments).unwrap();
         trainer.state.weights_hash()
     });
+    seen.kept = (HEAP.current_usage() - gauge.0) as u64;
     drop(trainer);
     let (state, resuming) = gauge.highest(|| State::load(&parameters, &extents, &weights, &moments, &device).unwrap());
     drop(state);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Chain, Rule, Signature, Words};
+use super::{Chain, Host, Rule, Signature, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
@@ -65,7 +65,7 @@ impl Rule for PositionGradient {
     }
 
     /// One partial sum for each sequence.
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _host: Host) -> Bytes {
         Bytes(types.inputs[0].dim(0) / types.inputs[1].dim(0) * 8)
     }
 

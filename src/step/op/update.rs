@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::chain::Handle;
-use super::{Chain, Rule, Signature, Words};
+use super::{Chain, Host, Rule, Signature, Words};
 use crate::step::tensor::TensorType;
 use crate::units::Bytes;
 
@@ -27,7 +27,7 @@ impl Rule for SumSquares {
         vec![TensorType::f32(&[1])]
     }
 
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _host: Host) -> Bytes {
         Bytes(types.inputs[0].elements().div_ceil(SUM_CHUNK) * 8)
     }
 
@@ -63,7 +63,7 @@ impl Rule for ClipFactor {
         vec![TensorType::f32(&[2])]
     }
 
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _host: Host) -> Bytes {
         Bytes(types.inputs.len() as u64 * 8)
     }
 
