@@ -7,6 +7,7 @@
 mod compose;
 pub mod fit;
 mod fold;
+mod phases;
 pub mod pool;
 pub mod reserved;
 mod run;
@@ -14,6 +15,7 @@ mod time;
 
 pub use fit::{candidates, fit};
 pub use fold::{Segment, Segments, WalkCost, segments, walk_cost};
+pub use phases::{Event, Phase, READ_AT_ONCE, phases};
 pub use run::{Bounds, RunEstimate, Stage, interval};
 pub use time::{error, palm_utilisation, utilisation, work};
 
@@ -98,6 +100,8 @@ pub struct Estimate {
     pub parameters: ParameterCounts,
     /// Peak memory.
     pub peak: Peak,
+    /// The phases of the run, each with its highest memory; the highest of all is the peak.
+    pub phases: Vec<Phase>,
     /// What the memory may be.
     pub limit: Bytes,
     /// Where the limit comes from.
@@ -173,10 +177,9 @@ pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
 /// The slabs that threads keep from their first matrix product on: those of the pool where a product of theirs uses one, and that of
 /// the thread which walks where it does such a product alone.
 fn slabs(graphs: &StepGraphs, host: Host) -> Bytes {
-    let nodes = Walk::ALL.into_iter().flat_map(|walk| {
-        let graph = graphs.walk(walk);
-        graph.nodes().flat_map(move |node| node.op.rule().host_products(graph.signature(node), host))
-    });
+    // The first micro-step has the products of all walks, at their extents.
+    let graph = graphs.walk(Walk::First);
+    let nodes = graph.nodes().flat_map(|node| node.op.rule().host_products(graph.signature(node), host));
     let (mut pool, mut walking) = (false, false);
     for Packed { shared, .. } in nodes.filter(|product| product.slab) {
         pool |= shared;
@@ -240,7 +243,10 @@ impl Costs {
 /// Estimates a recipe on a device from its graphs, full or folded.
 pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: Recompute) -> Estimate {
     let micro_batch = graphs.extents.batch;
-    let Costs { walks, peak, .. } = Costs::of_graphs(graphs, device, recipe.full_batch() > micro_batch);
+    let accumulates = recipe.full_batch() > micro_batch;
+    let costs = Costs::of_graphs(graphs, device, accumulates);
+    let phases = phases(&costs, graphs, device, accumulates);
+    let Costs { walks, peak, .. } = costs;
     let (limit, limit_source) = limit(recipe, device);
     let parameters = graphs.counts();
     let checkpoint = Bytes(parameters.total.saturating_mul(12));
@@ -251,6 +257,7 @@ pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute
         micro_tokens: graphs.extents.rows(),
         parameters,
         peak,
+        phases,
         limit,
         limit_source,
         walks,
@@ -286,8 +293,7 @@ pub fn saving(graphs: &StepGraphs, device: &Device) -> Bill {
     let e = &graphs.extents;
     bill.add(Part::Weights, Bytes(graphs.counts().total) * 4 + Bytes(e.sequence * e.width * 4));
     if let Backend::Host(_) = backend(device) {
-        let largest = graphs.parameters.iter().map(|(_, p)| Bytes(p.elements()) * 4).max();
-        bill.add(Part::Workspace, largest.unwrap_or_default() * 2);
+        bill.add(Part::Workspace, graphs.largest() * 2);
     }
     bill
 }

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::Error;
 use super::value::{Value, buffer};
+use crate::budget::READ_AT_ONCE;
 use crate::rng::{Purpose, Stream};
 use crate::step::Extents;
 use crate::step::parameter::{Init, Parameter, Parameters};
@@ -189,7 +190,7 @@ const LENGTH: u64 = 8;
 const LONGEST_HEADER: u64 = 100_000_000;
 
 /// Elements that are read at once.
-const PIECE: usize = 16_384;
+const PIECE: usize = READ_AT_ONCE as usize;
 
 impl<'a> Reader<'a> {
     fn open(path: &'a Path) -> Result<Self, Error> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use cramplan::budget::Event;
 use cramplan::check::Costed;
 use cramplan::exec::op::Scalars;
 use cramplan::exec::state::State;
@@ -24,13 +25,22 @@ pub struct Seen {
     pub saving: u64,
     /// Reading it back, in place of making the state.
     pub resuming: u64,
-    pub kept: u64,
 }
 
 impl Seen {
-    /// The highest of the run that begins anew.
+    /// What was seen of a phase.
+    pub fn of(&self, event: Event) -> u64 {
+        match event {
+            Event::Start => self.start,
+            Event::Walk(walk) => self.walks[walk as usize],
+            Event::Saving => self.saving,
+            Event::Resuming => self.resuming,
+        }
+    }
+
+    /// The highest of all phases.
     pub fn highest(&self) -> u64 {
-        self.walks.into_iter().chain([self.start, self.saving]).max().unwrap_or_default()
+        self.walks.into_iter().chain([self.start, self.saving, self.resuming]).max().unwrap_or_default()
     }
 }
 
@@ -62,7 +72,7 @@ fn feed(e: &Extents) -> Feed {
 /// checkpoint, and the state read back from it.
 pub fn watch(costed: &Costed, directory: &Path) -> Seen {
     let device = Device::flex();
-    let graphs = costed.graphs();
+    let graphs = costed.graphs().built();
     let (parameters, extents) = (graphs.parameters.clone(), graphs.extents);
     let (weights, moments) = (directory.join("weights.safetensors"), directory.join("moments.safetensors"));
     let further = if costed.estimate.accumulation > 1 { 2 } else { 0 };
@@ -85,7 +95,6 @@ pub fn watch(costed: &Costed, directory: &Path) -> Seen {
         trainer.state.save_moments(&parameters, &moments).unwrap();
         trainer.state.weights_hash()
     });
-    seen.kept = (HEAP.current_usage() - gauge.0) as u64;
     drop(trainer);
     let (state, resuming) = gauge.highest(|| State::load(&parameters, &extents, &weights, &moments, &device).unwrap());
     drop(state);

@@ -46,11 +46,7 @@ impl Attention {
     fn backward(self, width: u64, host: Host) -> Vec<Packed> {
         let (s, d) = (self.sequence, width / self.heads);
         let product = |rule, extents| Packed { shared: true, ..host.panels.product(rule, extents) };
-        vec![
-            product(MatMul::TRANSPOSE_A, (s, d, s)),
-            product(MatMul::TRANSPOSE_B, (s, s, d)),
-            product(MatMul::PLAIN, (s, d, s)),
-        ]
+        vec![product(MatMul::TRANSPOSE_A, (s, d, s)), product(MatMul::TRANSPOSE_B, (s, s, d)), product(MatMul::PLAIN, (s, d, s))]
     }
 
     /// `[B·S·D]` → `[B, H, S, D/H]`.
