@@ -125,8 +125,7 @@ const UPDATE: &str = "CRAMPLAN_MEMORY_TABLE";
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/memory/table.txt");
 
-/// Of 64 to 256 MB: a process keeps half a MiB of lists whatever its tensors are, which is up to 0.8 % of the smallest of these
-/// and could be any share of a toy.
+/// Of 64 to 256 MB: beside its tensors a process keeps lists and slabs of up to 4 MiB, which could be any share of a toy.
 fn cases() -> Vec<String> {
     let drawn = generated(SEED, DRAWN, Size::Medium);
     let ways =
@@ -156,9 +155,9 @@ impl Measured {
     fn line(&self) -> String {
         let Self { costed, seen } = self;
         let e = &costed.estimate;
-        let again = format!("{:?}", costed.recipe.recompute);
+        let again = format!("{:?}", costed.recipe.recompute).replace("Ratio(", "").replace(')', "");
         format!(
-            "{:16} {again:40} {:>13} {:>13} {:>7.3} %  {}",
+            "{:16} {again:88} {:>13} {:>13} {:>7.3} %  {}",
             costed.recipe.name,
             self.planned(),
             seen.highest(),
@@ -213,7 +212,7 @@ fn header(when: &str) -> String {
         "The highest heap of real runs against the plan, bytes: start, two steps, evaluation, a checkpoint, and resuming from it.\n\
          Each recipe in a process of its own; drawn by tests/common/generate.rs, seed {SEED}, 64 to 256 MB of tensors.\n\
          Command: {UPDATE}=\"$(date -I)\" cargo test --release --test memory real_steps\n\
-         Machine: {}; caches {:?}\nDate: {when}\n\n{:16} {:40} {:>13} {:>13} {:>9}  highest in\n",
+         Machine: {}; caches {:?}\nDate: {when}\n\n{:16} {:88} {:>13} {:>13} {:>9}  highest in\n",
         device.peaks.f32.source, device.lanes, "recipe", "recomputed", "planned", "measured", "error"
     )
 }

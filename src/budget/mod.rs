@@ -35,8 +35,17 @@ use crate::units::{ByteRate, Bytes, Flops, Seconds};
 /// Sustained rate of writing a checkpoint where it was not measured, assumed: an ordinary disk with the file system's syncs.
 pub const ASSUMED_DISK: ByteRate = ByteRate(2.5e8);
 
-/// Room for the lists that a step is made of: graphs, queues of the thread pool, operands.
-const LISTS: Bytes = Bytes(512 << 10);
+/// Room for queues of the thread pool and the micro-batch that is being fed.
+const QUEUES: Bytes = Bytes(256 << 10);
+
+/// Room for what a run keeps for each operation of a micro-step on the CPU, in all walks together: lifetimes, the slot and burn's
+/// handle of each tensor. A bound, assumed: with the queues, 0.9 to 2.3 KB were seen by `tests/memory.rs`, at 79 to 367 operations.
+const LISTS_PER_OPERATION: Bytes = Bytes(2 << 10);
+
+/// Room for the lists that a run is made of.
+fn lists(graphs: &StepGraphs) -> Bytes {
+    QUEUES + LISTS_PER_OPERATION * fold::operations(graphs, Walk::First)
+}
 
 /// How operations are carried out on a device.
 pub fn backend(device: &Device) -> Backend {
@@ -165,7 +174,7 @@ pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
     let mut bill = Bill::default();
     bill.add(Part::Process, device.overhead.value);
     if let Backend::Host(host) = backend(device) {
-        bill.add(Part::Workspace, LISTS + slabs(graphs, host));
+        bill.add(Part::Workspace, lists(graphs) + slabs(graphs, host));
     }
     match walk {
         Walk::Update => bill.add(Part::Weights, table),

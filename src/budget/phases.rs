@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Costs, LISTS, Peak, backend, peak_of};
+use super::{Costs, Peak, backend, lists, peak_of};
 use crate::device::Device;
 use crate::step::lifetime::Bill;
 use crate::step::op::Backend;
@@ -73,7 +73,7 @@ fn state(graphs: &StepGraphs, device: &Device, piece: Bytes) -> Bill {
     bill.add(Part::Weights, parameters + Bytes(e.sequence * e.width * 4));
     bill.add(Part::Optimizer, parameters * 2);
     if let Backend::Host(_) = backend(device) {
-        bill.add(Part::Workspace, LISTS + piece);
+        bill.add(Part::Workspace, lists(graphs) + piece);
     }
     bill
 }

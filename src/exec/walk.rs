@@ -80,7 +80,7 @@ impl Walker {
         mut source: impl FnMut(Role, &TensorType) -> Option<Value>,
         mut after: impl FnMut(usize),
     ) -> Result<Vec<(TensorId, Role, Value)>, Error> {
-        let mut slots: Slots = Vec::new();
+        let mut slots: Slots = Vec::with_capacity(self.graph.tensors().count());
         for (id, tensor) in self.graph.tensors() {
             slots.push(if self.graph.is_source(id) { source(tensor.role, &tensor.ty) } else { None });
         }

@@ -68,8 +68,8 @@ fn feed(e: &Extents) -> Feed {
     Feed { tokens, rows, labels, weights: vec![1.0 / e.predicted as f32; e.predicted as usize] }
 }
 
-/// Does everything that a run does to memory: two steps with two further micro-steps where the plan has any, an evaluation, a
-/// checkpoint, and the state read back from it.
+/// Does everything that a run does to memory: the state made, saved and read back; two steps with two further micro-steps where the
+/// plan has any, an evaluation, a checkpoint.
 pub fn watch(costed: &Costed, directory: &Path) -> Seen {
     let device = Device::flex();
     let graphs = costed.graphs().built();
@@ -78,7 +78,15 @@ pub fn watch(costed: &Costed, directory: &Path) -> Seen {
     let further = if costed.estimate.accumulation > 1 { 2 } else { 0 };
     let gauge = Gauge::set();
     let (state, start) = gauge.highest(|| State::initial(&parameters, &extents, costed.recipe.seed, &device));
-    let mut seen = Seen { start, ..Seen::default() };
+    let save = |state: &State| {
+        state.save_weights(&parameters, &weights).unwrap();
+        state.save_moments(&parameters, &moments).unwrap();
+    };
+    save(&state);
+    drop(state);
+    // Before the first matrix product, as when a run is resumed: threads keep slabs from it on.
+    let (state, resuming) = gauge.highest(|| State::load(&parameters, &extents, &weights, &moments, &device).unwrap());
+    let mut seen = Seen { start, resuming, ..Seen::default() };
     let mut trainer = Trainer::new(graphs, state, Form::Host, &device);
     let mut saw = |walk: Walk, heap: u64| seen.walks[walk as usize] = seen.walks[walk as usize].max(heap);
     for step in 1..=2 {
@@ -91,13 +99,8 @@ pub fn watch(costed: &Costed, directory: &Path) -> Seen {
     saw(Walk::Evaluate, gauge.highest(|| trainer.evaluate(&feed(&extents), &mut |_| {}).unwrap()).1);
     (_, seen.saving) = gauge.highest(|| {
         assert_eq!(trainer.state.not_finite(), None);
-        trainer.state.save_weights(&parameters, &weights).unwrap();
-        trainer.state.save_moments(&parameters, &moments).unwrap();
+        save(&trainer.state);
         trainer.state.weights_hash()
     });
-    drop(trainer);
-    let (state, resuming) = gauge.highest(|| State::load(&parameters, &extents, &weights, &moments, &device).unwrap());
-    drop(state);
-    seen.resuming = resuming;
     seen
 }
