@@ -125,12 +125,12 @@ impl<'a> Composer<'a> {
         best
     }
 
-    /// The fastest plan that fits, or `best` where that is faster.
-    pub fn fastest(&mut self, limit: Bytes, best: Option<Point>) -> Option<Point> {
-        self.build(Kinds::ALL);
+    /// The fastest plan that fits of those that recompute some of `kinds`, or `best` where that is faster.
+    pub fn fastest(&mut self, limit: Bytes, kinds: Kinds, best: Option<Point>) -> Option<Point> {
+        self.build(kinds);
         let mut best = best;
         let within = |best: &Option<Point>| best.map_or(f64::INFINITY, |best| best.per_token * ROUNDING);
-        each_within(self.recipe.model.depth, Kinds::ALL, &self.pace(), within(&best), |recompute| {
+        each_within(self.recipe.model.depth, kinds, &self.pace(), within(&best), |recompute| {
             if self.per_token(&recompute) <= best.map_or(f64::INFINITY, |best| best.per_token) {
                 let point = self.point(recompute);
                 if point.peak <= limit && best.is_none_or(|best| point.is_faster_than(&best)) {

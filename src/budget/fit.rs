@@ -161,7 +161,9 @@ fn choose_with(recipe: &Recipe, device: &Device, fixed: &Fixed, limit: Bytes) ->
     if the.peak <= limit {
         return the;
     }
-    let fastest = composers.iter_mut().fold(None, |best, composer| composer.fastest_within(limit, best));
+    // What fits without recomputing sets the pace, and most of the others cannot keep it.
+    let fitting = points().filter(|point| point.peak <= limit).reduce(|a, b| if b.is_faster_than(&a) { b } else { a });
+    let fastest = composers.iter_mut().fold(fitting, |best, composer| composer.fastest_within(limit, best));
     fastest.unwrap_or_else(|| {
         // Where no plan can be lower than one that is known already none is looked for.
         composers.sort_by_key(Composer::least);
@@ -206,6 +208,7 @@ impl Composer<'_> {
         if self.plain().per_token > pace || self.least() > limit {
             return best;
         }
-        self.fastest(limit, best)
+        let kinds = if best.is_some() { self.affordable(pace) } else { Kinds::ALL };
+        if kinds == Kinds::default() { best } else { self.fastest(limit, kinds, best) }
     }
 }

@@ -203,6 +203,12 @@ fn pass_index(pass: Pass) -> usize {
     }
 }
 
+/// How many operations a walk has, those of all blocks counted.
+pub fn operations(graphs: &StepGraphs, walk: Walk) -> u64 {
+    let graph = graphs.walk(walk);
+    graph.nodes().map(|node| block_of(graphs, graph, node).map_or(1, |block| graphs.times(block))).sum()
+}
+
 /// Whether an operation takes one operand of each parameter.
 fn meets_all(graph: &StepGraph, node: &Node) -> bool {
     node.place == Place::GlobalNorm && node.inputs.iter().all(|id| !graph.is_source(*id))

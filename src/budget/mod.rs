@@ -7,6 +7,7 @@
 mod compose;
 pub mod fit;
 mod fold;
+mod phases;
 pub mod pool;
 pub mod reserved;
 mod run;
@@ -15,17 +16,18 @@ mod time;
 
 pub use fit::{candidates, fit};
 pub use fold::{Segment, Segments, WalkCost, segments, walk_cost};
+pub use phases::{Event, Phase, READ_AT_ONCE, phases};
 pub use reserved::Reserved;
 pub use run::{Bounds, RunEstimate, Stage, interval};
 pub use time::{error, palm_utilisation, utilisation, work};
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::{Device, DeviceKind};
+use crate::device::{Cache, Device, DeviceKind, Lanes};
 use crate::recipe::settings::Recipe;
 use crate::step::graph::StepGraph;
 use crate::step::lifetime::{Bill, Lifetimes, timeline};
-use crate::step::op::Backend;
+use crate::step::op::{self, Backend, Host, Packed, Panels};
 use crate::step::parameter::ParameterCounts;
 use crate::step::recompute::{Group, Recompute};
 use crate::step::tensor::Part;
@@ -35,14 +37,26 @@ use crate::units::{ByteRate, Bytes, Flops, Seconds};
 /// Sustained rate of writing a checkpoint where it was not measured, assumed: an ordinary disk with the file system's syncs.
 pub const ASSUMED_DISK: ByteRate = ByteRate(2.5e8);
 
-/// What each thread keeps from its first matrix product on: `gemm`'s slab of 512 by 512 elements, and room for the lists
-/// that a step is made of.
-const KEPT_PER_THREAD: Bytes = Bytes(5 << 18);
+/// Room for queues of the thread pool and the micro-batch that is being fed.
+const QUEUES: Bytes = Bytes(256 << 10);
+
+/// Room for what a run keeps for each operation of a micro-step on the CPU, in all walks together: lifetimes, the slot and burn's
+/// handle of each tensor. A bound, assumed: with the queues, 0.9 to 2.3 KB were seen by `tests/memory.rs`, at 79 to 367 operations.
+const LISTS_PER_OPERATION: Bytes = Bytes(2 << 10);
+
+/// Room for the lists that a run is made of.
+fn lists(graphs: &StepGraphs) -> Bytes {
+    QUEUES + LISTS_PER_OPERATION * fold::operations(graphs, Walk::First)
+}
 
 /// How operations are carried out on a device.
 pub fn backend(device: &Device) -> Backend {
     match device.kind {
-        DeviceKind::Cpu { threads } => Backend::Host { threads },
+        DeviceKind::Cpu { threads } => {
+            let Lanes { lanes, caches } = device.lanes.unwrap_or(Lanes::ASSUMED);
+            let caches = caches.map(|Cache { bytes, ways, line }| op::Cache { bytes, ways, line });
+            Backend::Host(Host { threads, panels: Panels { lanes, caches } })
+        }
         DeviceKind::Cuda | DeviceKind::Rocm => Backend::Plain,
     }
 }
@@ -97,6 +111,8 @@ pub struct Estimate {
     pub parameters: ParameterCounts,
     /// Peak memory.
     pub peak: Peak,
+    /// The phases of the run, each with its highest memory; the highest of all is the peak.
+    pub phases: Vec<Phase>,
     /// What the memory may be.
     pub limit: Bytes,
     /// Where the limit comes from.
@@ -166,14 +182,28 @@ pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
     let table = Bytes(graphs.extents.sequence * graphs.extents.width * 4);
     let mut bill = Bill::default();
     bill.add(Part::Process, device.overhead.value);
-    if let Backend::Host { threads } = backend(device) {
-        bill.add(Part::Workspace, KEPT_PER_THREAD * threads);
+    if let Backend::Host(host) = backend(device) {
+        bill.add(Part::Workspace, lists(graphs) + slabs(graphs, host));
     }
     match walk {
         Walk::Update => bill.add(Part::Weights, table),
         Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, Bytes(graphs.counts().total) * 8),
     }
     bill
+}
+
+/// The slabs that threads keep from their first matrix product on: those of the pool where a product of theirs uses one, and that of
+/// the thread which walks where it does such a product alone.
+fn slabs(graphs: &StepGraphs, host: Host) -> Bytes {
+    // The first micro-step has the products of all walks, at their extents.
+    let graph = graphs.walk(Walk::First);
+    let nodes = graph.nodes().flat_map(|node| node.op.rule().host_products(graph.signature(node), host));
+    let (mut pool, mut walking) = (false, false);
+    for Packed { shared, .. } in nodes.filter(|product| product.slab) {
+        pool |= shared;
+        walking |= !shared;
+    }
+    host.panels.slab() * (u64::from(pool) * host.threads + u64::from(walking))
 }
 
 /// What the walks of a step cost, and the highest memory.
@@ -295,6 +325,7 @@ pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute
 
 fn with_costs(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: Recompute, costs: Costs) -> Estimate {
     let micro_batch = graphs.extents.batch;
+    let phases = phases(&costs, graphs, device, recipe.full_batch() > micro_batch);
     let Costs { walks, peak, .. } = costs;
     let (limit, limit_source) = limit(recipe, device);
     let parameters = graphs.counts();
@@ -306,6 +337,7 @@ fn with_costs(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: 
         micro_tokens: graphs.extents.rows(),
         parameters,
         peak,
+        phases,
         limit,
         limit_source,
         walks,
@@ -347,9 +379,8 @@ pub fn saving(graphs: &StepGraphs, device: &Device) -> Bill {
     let mut bill = ambient(graphs, device, Walk::Evaluate);
     let e = &graphs.extents;
     bill.add(Part::Weights, Bytes(graphs.counts().total) * 4 + Bytes(e.sequence * e.width * 4));
-    if let Backend::Host { .. } = backend(device) {
-        let largest = graphs.parameters.iter().map(|(_, p)| Bytes(p.elements()) * 4).max();
-        bill.add(Part::Workspace, largest.unwrap_or_default() * 2);
+    if let Backend::Host(_) = backend(device) {
+        bill.add(Part::Workspace, graphs.largest() * 2);
     }
     bill
 }
@@ -379,6 +410,7 @@ mod tests {
             halved: false,
             avx2: true,
             memory: crate::device::Sourced::new(Bytes::gib(8), "test"),
+            caches: None,
         };
         crate::device::cpu(&facts)
     }

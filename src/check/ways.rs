@@ -204,12 +204,33 @@ impl Search<'_> {
     fn other_models(&self) -> Vec<Way> {
         let recipe = &self.costed.recipe;
         let mut ways: Vec<Way> = smaller(recipe).iter().filter_map(|field| self.largest(field)).collect();
+        ways.extend(self.narrower_and_shallower());
         if matches!(recipe.objective.prediction, Prediction::Dense {}) {
             // The same loss on fewer rows; but which rows are drawn differs.
             let way = self.try_out(Changes::Model, |r| r.objective.prediction = Prediction::Sparse { share: None });
             ways.extend(way.map(|way| Way { fields: vec![("objective.prediction", "Sparse()".to_owned())], ..way }));
         }
         ways
+    }
+
+    /// Width and depth smaller alike, in eighths: where either alone would have to give way too far.
+    fn narrower_and_shallower(&self) -> Option<Way> {
+        let (model, device) = (&self.costed.recipe.model, &self.costed.device);
+        (1..8).rev().find_map(|eighths| {
+            let depth = (model.depth * eighths / 8).max(1);
+            let step = model.heads * head_step(&self.costed.recipe);
+            let width = (model.width * eighths / 8 / step * step).max(step);
+            let set = |recipe: &mut Recipe| (recipe.model.depth, recipe.model.width) = (depth, width);
+            let mut smaller = self.costed.recipe.clone();
+            set(&mut smaller);
+            (smaller.micro_batch, smaller.recompute) = (MicroBatch::Auto, Recomputation::Auto {});
+            if depth == model.depth || width >= model.width || least(&smaller, device) > self.costed.estimate.limit {
+                return None;
+            }
+            let mut way = self.with_free_course(Changes::Model, device, set)?;
+            way.fields.splice(0..0, [("model.width", width.to_string()), ("model.depth", depth.to_string())]);
+            Some(way)
+        })
     }
 
     /// The largest value of a field with which the recipe fits.
@@ -252,6 +273,11 @@ fn least(recipe: &Recipe, device: &Device) -> Bytes {
 /// Most values of a field that are looked at.
 const VALUES: usize = 512;
 
+/// By how much the width of a head changes.
+fn head_step(recipe: &Recipe) -> u64 {
+    if recipe.model.width / recipe.model.heads >= 16 { 8 } else { 2 }
+}
+
 fn smaller(recipe: &Recipe) -> Vec<Smaller> {
     let model = &recipe.model;
     let FeedForward::GeluGlu { intermediate } = model.feed_forward;
@@ -267,7 +293,6 @@ fn smaller(recipe: &Recipe) -> Vec<Smaller> {
         values
     };
     let heads: Vec<u64> = below(model.heads, 1, 1).into_iter().filter(|heads| model.width.is_multiple_of(*heads)).collect();
-    let head_step = if model.width / model.heads >= 16 { 8 } else { 2 };
     vec![
         Smaller {
             path: "model.sequence",
@@ -275,7 +300,11 @@ fn smaller(recipe: &Recipe) -> Vec<Smaller> {
             set: |r, n| r.model.sequence = n,
         },
         Smaller { path: "model.depth", values: below(model.depth, 1, 1), set: |r, n| r.model.depth = n },
-        Smaller { path: "model.width", values: below(model.width, model.heads * head_step, 2), set: |r, n| r.model.width = n },
+        Smaller {
+            path: "model.width",
+            values: below(model.width, model.heads * head_step(recipe), 2),
+            set: |r, n| r.model.width = n,
+        },
         Smaller {
             path: "model.feed_forward.intermediate",
             values: below(intermediate, if intermediate > 256 { 64 } else { 2 }, 2),

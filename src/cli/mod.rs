@@ -26,6 +26,8 @@ mod verdict;
 mod verify;
 mod world;
 
+pub use world::machine;
+
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 
 use super::render;
 use crate::budget::reserved::{HOST, Verdict as Held};
-use crate::budget::{self, Bounds, Estimate, Reserved, RunEstimate};
+use crate::budget::{self, Bounds, Estimate, Peak, Phase, Reserved, RunEstimate};
 use crate::check::{Costed, recomputed};
 use crate::device::{Calibrated, DeviceKind};
 use crate::pipeline::{Compilation, Verdict};
 use crate::recipe::spending::Limit;
-use crate::step::tensor::Part;
 use crate::step::{Extents, Walk};
 use crate::units::{Flops, Ratio, Tokens};
 
@@ -241,20 +240,32 @@ fn step_json(costed: &Costed) -> Value {
 }
 
 fn memory_json(e: &Estimate) -> Value {
-    let parts: serde_json::Map<String, Value> = Part::ALL
-        .into_iter()
-        .zip(&e.peak.parts)
-        .map(|(part, (_, bytes))| (part.name().to_owned(), big(u128::from(bytes.0))))
-        .collect();
     json!({
         "peak_bytes": big(u128::from(e.peak.bytes.0)),
         "limit_bytes": big(u128::from(e.limit.0)),
         "limit_source": e.limit_source,
-        "parts": parts,
+        "parts": parts_json(&e.peak),
         "peak_at": {"walk": e.peak.walk.map(Walk::name), "index": e.peak.index, "operation": e.peak.operation},
+        "phases": e.phases.iter().map(phase_json).collect::<Vec<Value>>(),
         "checkpoint_bytes": big(u128::from(e.checkpoint.0)),
         "reserved": e.reserved,
         "needed_bytes": big(u128::from(e.needed().0)),
+    })
+}
+
+fn parts_json(peak: &Peak) -> serde_json::Map<String, Value> {
+    peak.parts.iter().map(|(part, bytes)| (part.name().to_owned(), big(u128::from(bytes.0)))).collect()
+}
+
+/// A phase with its highest memory and the operation that runs then.
+fn phase_json(phase: &Phase) -> Value {
+    let Phase { event, peak } = phase;
+    json!({
+        "phase": event.name(),
+        "bytes": big(u128::from(peak.bytes.0)),
+        "parts": parts_json(peak),
+        "index": peak.index,
+        "operation": peak.operation,
     })
 }
 

@@ -44,8 +44,8 @@ pub fn dry_run(
     form: Form,
     watch: &mut dyn Watch,
 ) -> Result<Option<DryRun>, Error> {
+    let graphs = plan.graphs().built();
     watch.reset_memory();
-    let graphs = plan.graphs();
     prime(&graphs, form, device);
     let state = State::initial(&graphs.parameters, &graphs.extents, plan.recipe.seed, device);
     let mut trainer = Trainer::new(graphs, state, form, device);

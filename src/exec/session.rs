@@ -96,8 +96,9 @@ impl<'a> Session<'a> {
             room_for_text(plan, job.shards)?;
             probe_memory(plan.estimate.peak.tensors())?;
         }
+        // The graphs are there before the first tensor.
+        let graphs = plan.graphs().built();
         watch.reset_memory();
-        let graphs = plan.graphs();
         prime(&graphs, job.form, &job.device);
         let (state, position) = match &job.start {
             Start::Fresh => {

@@ -65,7 +65,7 @@ const NO_UPDATE: Scalars = Scalars { rate: 0.0, step: 1 };
 impl Trainer {
     /// A model with the given state.
     pub fn new(graphs: StepGraphs, state: State, form: Form, device: &Device) -> Self {
-        let walkers = Walk::ALL.into_iter().map(|walk| (walk, Walker::new(graphs.walk(walk), form, device))).collect();
+        let walkers = Walk::ALL.into_iter().map(|walk| (walk, Walker::new(graphs.shared(walk), form, device))).collect();
         Self { graphs, walkers, device: device.clone(), state }
     }
 

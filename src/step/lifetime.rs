@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::graph::{Node, Operands, StepGraph};
-use super::op::Backend;
+use super::op::{Backend, Host};
 use super::tensor::{Part, TensorId};
 use crate::units::Bytes;
 
@@ -120,7 +120,7 @@ pub fn timeline(graph: &StepGraph, lifetimes: &Lifetimes, backend: Backend, ambi
         live.add(part, start.part(part));
     }
     match backend {
-        Backend::Host { threads } => on_host(graph, lifetimes, threads, live),
+        Backend::Host(host) => on_host(graph, lifetimes, host, live),
         Backend::Plain => super::plain::timeline(graph, lifetimes, live),
     }
 }
@@ -138,10 +138,10 @@ fn highest_on_host(node: &Node, reuse: &Reuse) -> Highest {
     Highest { gone: reuse.iter().map(|(input, _)| node.inputs[*input]).collect(), made: node.outputs.clone() }
 }
 
-fn on_host(graph: &StepGraph, lifetimes: &Lifetimes, threads: u64, mut live: Bill) -> Vec<Instant> {
+fn on_host(graph: &StepGraph, lifetimes: &Lifetimes, host: Host, mut live: Bill) -> Vec<Instant> {
     let mut instants = Vec::with_capacity(graph.nodes().len());
     for (i, node) in graph.nodes().enumerate() {
-        let workspace = node.op.rule().host_workspace(graph.signature(node), threads);
+        let workspace = node.op.rule().host_workspace(graph.signature(node), host);
         let reused = &lifetimes.reuse[i];
         for (o, id) in node.outputs.iter().enumerate() {
             let tensor = graph.get(*id);
@@ -168,8 +168,15 @@ fn on_host(graph: &StepGraph, lifetimes: &Lifetimes, threads: u64, mut live: Bil
 mod tests {
     use super::*;
     use crate::recipe::testing::recipe;
+    use crate::step::op::{Cache, Panels};
     use crate::step::recompute::Recompute;
     use crate::step::{StepGraphs, Walk};
+
+    fn host() -> Backend {
+        let cache = |bytes, ways| Cache { bytes, ways, line: 64 };
+        let panels = Panels { lanes: 16, caches: [cache(48 << 10, 12), cache(1 << 20, 16), cache(32 << 20, 16)] };
+        Backend::Host(Host { threads: 2, panels })
+    }
 
     #[test]
     fn what_is_left_after_a_walk_is_exactly_its_results() {
@@ -177,7 +184,7 @@ mod tests {
         for walk in Walk::ALL {
             let graph = graphs.walk(walk);
             let lifetimes = Lifetimes::of(graph);
-            let end = timeline(graph, &lifetimes, Backend::Host { threads: 2 }, Bill::default()).pop().unwrap().after;
+            let end = timeline(graph, &lifetimes, host(), Bill::default()).pop().unwrap().after;
             let unused: Bytes = graph
                 .tensors()
                 .filter(|(id, _)| {

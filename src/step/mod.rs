@@ -14,7 +14,7 @@ pub mod plain;
 pub mod recompute;
 pub mod tensor;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,7 @@ use self::parameter::{Block, ParameterCounts, Parameters};
 use self::recompute::{Group, Kinds, Recompute, rewrite};
 use self::tensor::{Input, ParameterId, Role, TensorId, TensorType};
 use crate::recipe::settings::{FeedForward, Norm, Optimizer, Recipe};
+use crate::units::Bytes;
 
 /// The extents that every shape of the model follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,7 +120,7 @@ pub struct StepGraphs {
     counts: ParameterCounts,
     optimizer: Optimizer,
     /// In the order of [`Walk::ALL`], each built when it is first asked for.
-    graphs: [OnceLock<StepGraph>; Walk::ALL.len()],
+    graphs: [OnceLock<Arc<StepGraph>>; Walk::ALL.len()],
 }
 
 impl StepGraphs {
@@ -147,12 +148,33 @@ impl StepGraphs {
         self.counts
     }
 
+    /// Bytes of the largest parameter.
+    pub fn largest(&self) -> Bytes {
+        self.parameters.iter().map(|(_, p)| Bytes(p.elements()) * 4).max().unwrap_or_default()
+    }
+
     /// The graph of a walk.
     pub fn walk(&self, walk: Walk) -> &StepGraph {
-        self.graphs[walk as usize].get_or_init(|| match walk {
-            Walk::Update => update(&self.parameters, &self.optimizer),
-            Walk::First | Walk::Further | Walk::Evaluate => micro_step(&self.parameters, &self.extents, walk, &self.groups),
+        self.shared(walk)
+    }
+
+    /// The graph of a walk, for who keeps it beside these.
+    pub fn shared(&self, walk: Walk) -> &Arc<StepGraph> {
+        self.graphs[walk as usize].get_or_init(|| {
+            Arc::new(match walk {
+                Walk::Update => update(&self.parameters, &self.optimizer),
+                Walk::First | Walk::Further | Walk::Evaluate => micro_step(&self.parameters, &self.extents, walk, &self.groups),
+            })
         })
+    }
+
+    /// The same with every graph built.
+    #[must_use]
+    pub fn built(self) -> Self {
+        for walk in Walk::ALL {
+            self.shared(walk);
+        }
+        self
     }
 }
 

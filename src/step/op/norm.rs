@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 
-use super::{Chain, Rule, Signature, Types, Words};
+use super::{Chain, Host, Rule, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -94,7 +94,7 @@ impl Rule for LayerNormGradient {
     }
 
     /// On the host, partial sums for the gain and the bias, one pair for every [`NORM_ROWS`] rows.
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _host: Host) -> Bytes {
         types.inputs[4].bytes() * (2 * types.inputs[0].dim(0).div_ceil(NORM_ROWS))
     }
 

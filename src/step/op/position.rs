@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 
-use super::{Chain, Rule, Signature, Types, Words};
+use super::{Chain, Host, Rule, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
@@ -66,7 +66,7 @@ impl Rule for PositionGradient {
     }
 
     /// One partial sum for each sequence.
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _host: Host) -> Bytes {
         Bytes(types.inputs[0].dim(0) / types.inputs[1].dim(0) * 8)
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 
 use super::chain::Handle;
-use super::{Chain, Rule, Signature, Types, Words};
+use super::{Chain, Host, Rule, Signature, Types, Words};
 use crate::step::tensor::TensorType;
 use crate::units::Bytes;
 
@@ -28,7 +28,7 @@ impl Rule for SumSquares {
         smallvec![TensorType::f32(&[1])]
     }
 
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _host: Host) -> Bytes {
         Bytes(types.inputs[0].elements().div_ceil(SUM_CHUNK) * 8)
     }
 
@@ -64,7 +64,7 @@ impl Rule for ClipFactor {
         smallvec![TensorType::f32(&[2])]
     }
 
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _host: Host) -> Bytes {
         Bytes(types.inputs.len() as u64 * 8)
     }
 
