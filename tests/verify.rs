@@ -231,7 +231,7 @@ fn what_is_no_certificate_is_refused_in_words() {
         ("Recipe()", "Plan"),
         ("", "opening"),
         ("Plan(version: 1, hash: \"\", recipe: ())", "format 1"),
-        ("Plan(version: 2, hash: \"\", surprise: 1)", "surprise"),
+        ("Plan(version: 3, hash: \"\", surprise: 1)", "surprise"),
     ] {
         let said = verify(text).unwrap_err().to_string();
         assert!(said.contains(why), "{text}: {said}");

@@ -15,7 +15,7 @@ mod time;
 pub use fit::{candidates, fit};
 pub use fold::{Segment, Segments, WalkCost, segments, walk_cost};
 pub use run::{Bounds, RunEstimate, Stage, interval};
-pub use time::{error, palm_utilisation, utilisation, work};
+pub use time::{beside, error, palm_utilisation, utilisation, work};
 
 use serde::{Deserialize, Serialize};
 
@@ -240,6 +240,17 @@ pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute
         saving: disk(device).time(checkpoint),
         run: RunEstimate::default(),
     };
+    estimate.run = run::estimate(recipe, &estimate);
+    estimate
+}
+
+/// The estimate with these times of its walks instead of its own, and the run that they make: for a plan whose times were measured, and
+/// which states them.
+#[must_use]
+pub fn with_times(recipe: &Recipe, mut estimate: Estimate, times: &[Seconds]) -> Estimate {
+    for (walk, time) in estimate.walks.iter_mut().zip(times) {
+        walk.time = *time;
+    }
     estimate.run = run::estimate(recipe, &estimate);
     estimate
 }

@@ -65,6 +65,11 @@ pub struct Instant {
     pub during: Bill,
     /// Live after it.
     pub after: Bill,
+    /// What is written over: on the CPU as in [`Lifetimes::reuse`], in plain form as its chain has it.
+    pub reuse: Reuse,
+    /// Operands that are not there at the highest moment, beside inputs that are written over: inputs that went before, outputs that
+    /// come after it.
+    pub absent: Operands,
 }
 
 /// Bytes by part.
@@ -137,7 +142,7 @@ fn on_host(graph: &StepGraph, lifetimes: &Lifetimes, threads: u64, mut live: Bil
                 live.remove(graph.get(*id).role.part(), graph.ty(*id).bytes());
             }
         }
-        instants.push(Instant { during, after: live });
+        instants.push(Instant { during, after: live, reuse: reused.clone(), absent: Operands::new() });
     }
     instants
 }

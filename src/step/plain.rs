@@ -6,8 +6,8 @@
 //! Where an input dies half-way or an output comes late, the bill of the highest moment says so: it holds the tensors that are there
 //! then, and the rest of the bytes is workspace.
 
-use super::graph::{Node, StepGraph};
-use super::lifetime::{Bill, Instant, Lifetimes};
+use super::graph::{Node, Operands, StepGraph};
+use super::lifetime::{Bill, Instant, Lifetimes, Reuse};
 use super::op::Backend;
 use super::op::chain::{Chain, Change};
 use super::tensor::{DType, Part, Role, TensorId};
@@ -154,25 +154,38 @@ impl<'a> Walked<'a> {
         }
         node.op.rule().plain(graph.signature(node), &mut self.chain);
         self.chain.end();
-        let during = self.highest(node, deaths);
+        let (reuse, absent) = (self.reuse(node), self.absent(node, deaths));
+        let during = self.highest(node, &reuse, &absent);
         self.bill(node, deaths);
         let (peak, tuning, flops) = (self.chain.peak(), self.chain.tuning(), self.chain.flops());
         self.uses.push(OperationUse { peak, tuning, after: self.live.total(), flops });
-        self.instants.push(Instant { during, after: self.live });
+        self.instants.push(Instant { during, after: self.live, reuse, absent });
+    }
+
+    /// The outputs that are made in an input's buffer.
+    fn reuse(&self, node: &Node) -> Reuse {
+        (0..node.outputs.len()).filter_map(|o| Some((self.chain.taken_over(o)?, o))).collect()
+    }
+
+    /// The operands that are not there at the operation's highest moment.
+    fn absent(&self, node: &Node, deaths: &[TensorId]) -> Operands {
+        let gone = |(i, id): &(usize, &TensorId)| {
+            let held = Backend::Plain.holds(self.graph.ty(**id)) > Bytes::ZERO;
+            held && deaths.contains(id) && occurrences(node, **id) == 1 && !self.chain.operand_at_peak(*i)
+        };
+        let inputs = node.inputs.iter().enumerate().filter(gone);
+        let outputs = node.outputs.iter().enumerate().filter(|(o, _)| !self.chain.output_at_peak(*o));
+        inputs.chain(outputs).map(|(_, id)| *id).collect()
     }
 
     /// The bill of the operation's highest moment.
-    fn highest(&self, node: &Node, deaths: &[TensorId]) -> Bill {
+    fn highest(&self, node: &Node, reuse: &Reuse, absent: &Operands) -> Bill {
         let mut bill = self.live;
-        for (i, id) in node.inputs.iter().enumerate() {
-            let gone = deaths.contains(id) && occurrences(node, *id) == 1 && !self.chain.operand_at_peak(i);
-            let renamed = (0..node.outputs.len()).any(|o| self.chain.taken_over(o) == Some(i) && self.chain.output_at_peak(o));
-            if gone || renamed {
-                bill.remove(self.graph.get(*id).role.part(), Backend::Plain.holds(self.graph.ty(*id)));
-            }
+        let is_written_over = |i: usize| reuse.iter().any(|(input, _)| *input == i);
+        for (_, id) in node.inputs.iter().enumerate().filter(|(i, id)| is_written_over(*i) || absent.contains(id)) {
+            bill.remove(self.graph.get(*id).role.part(), Backend::Plain.holds(self.graph.ty(*id)));
         }
-        let made = node.outputs.iter().enumerate().filter(|(o, _)| self.chain.output_at_peak(*o));
-        for (_, id) in made {
+        for id in node.outputs.iter().filter(|id| !absent.contains(id)) {
             bill.add(self.graph.get(*id).role.part(), self.graph.ty(*id).bytes());
         }
         bill.add(Part::Workspace, self.chain.peak().saturating_sub(bill.total()));

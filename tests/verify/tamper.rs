@@ -131,21 +131,21 @@ pub const TAMPERINGS: &[Tampering] = &[
     t("the last parameter is left out", "parameters", |c| c.parameters.pop().map(|_| ())),
     // The device.
     t("the card's bandwidth is higher", "device", |c| (c.processor.is_none()).then(|| c.device.bandwidth.value.0 *= 2.0)),
-    t("the card's peak is higher", "device", |c| (c.processor.is_none()).then(|| c.device.peak.value = FlopRate(1e15))),
+    t("the card's peak is higher", "device", |c| (c.processor.is_none()).then(|| c.device.peaks.f32.value = FlopRate(1e15))),
     t("the card has more memory", "device", |c| (c.processor.is_none()).then(|| c.device.memory.value += Bytes::gib(1))),
     t("the card's process takes less", "device", |c| (c.processor.is_none()).then(|| c.device.overhead.value = Bytes(0))),
     t("the card is more efficient", "device", |c| (c.processor.is_none()).then(|| c.device.efficiency.value = 0.99)),
     t("the card launches faster", "device", |c| (c.processor.is_none()).then(|| c.device.launch.value = Seconds(1e-6))),
-    t("a source of the card is another", "device", |c| (c.processor.is_none()).then(|| c.device.peak.source = "hearsay".into())),
+    t("a source of the card is another", "device", |c| (c.processor.is_none()).then(|| c.device.peaks.f32.source = "hearsay".into())),
     t("the card is called another card", "device", |c| (c.processor.is_none()).then(|| c.device.name = "rtx-4090".into())),
-    t("a rate is no number", "device", |c| Some(c.device.peak.value = FlopRate(f64::NAN))),
+    t("a rate is no number", "device", |c| Some(c.device.peaks.f32.value = FlopRate(f64::NAN))),
     t("a rate is infinite", "device", |c| Some(c.device.bandwidth.value.0 = f64::INFINITY)),
     t("a processor is named for a card", "device", |c| c.processor.is_none().then(|| c.processor = Some("x".into()))),
     t("no processor is named", "device", |c| c.processor.take().map(|_| ())),
     t("a CPU is called a card", "device", |c| c.processor.is_some().then(|| c.device.name = "rtx-4090".into())),
     t("a CPU has more threads", "workspace", |c| match &mut c.device.kind {
         cramplan::device::DeviceKind::Cpu { threads } => Some(*threads += 1),
-        cramplan::device::DeviceKind::Cuda => None,
+        cramplan::device::DeviceKind::Cuda | cramplan::device::DeviceKind::Rocm => None,
     }),
     // Order.
     t("two dependent operations change places", "order", |c| swap(c, First, 0, 1)),
@@ -443,9 +443,9 @@ pub const CARRIED_THROUGH: &[Tampering] = &[
         }
         Some(())
     }),
-    t("every product has half its FLOPs", "flops", |c| {
-        for o in c.walks.iter_mut().flat_map(|w| &mut w.operations).filter(|o| o.flops > Flops::ZERO) {
-            // The time stays what it was with all of them, where traffic does not bind it.
+    t("every attention has a FLOP fewer", "flops", |c| {
+        // Its time is that of its traffic, and stays.
+        for o in c.walks.iter_mut().flat_map(|w| &mut w.operations).filter(|o| o.op.name().starts_with("Attention")) {
             o.flops.0 -= 1;
         }
         Some(())
