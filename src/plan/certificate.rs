@@ -33,7 +33,8 @@ impl Plan {
 
     /// Everything that the plan states.
     pub fn content(&self) -> Content<Recipe> {
-        content(&self.recipe, &self.device, &self.graphs(), &self.estimate, &self.facts)
+        let planned = || content(&self.recipe, &self.device, &self.graphs(), &self.estimate, &self.facts);
+        self.stated.as_deref().cloned().unwrap_or_else(planned)
     }
 
     /// Reads a saved plan.
@@ -67,8 +68,9 @@ impl Plan {
         if !estimate.fits() {
             return Err(Stale::Unfit);
         }
-        let Content { recipe, device, .. } = stated;
-        Ok(Self::of(Costed { recipe, device, estimate }, origin, facts, hash))
+        let (recipe, device) = (stated.recipe.clone(), stated.device.clone());
+        let kept = device.calibration.is_some().then(|| Box::new(stated));
+        Ok(Self { stated: kept, ..Self::of(Costed { recipe, device, estimate }, origin, facts, hash) })
     }
 }
 

@@ -51,7 +51,7 @@ pub const TAMPERINGS: &[Tampering] = &[
         let Recomputation::Parts { norms, .. } = &mut c.recipe.recompute else { return None };
         Some(*norms = Ratio(1.0))
     }),
-    t("a recomputed operation is left out", "gradient", |c| {
+    t("a recomputed operation is left out", "role", |c| {
         let i = index(c, |o| o.op.name() == "Attention")?;
         c.walks[0].operations.remove(i);
         Some(())

@@ -20,6 +20,11 @@ pub const fn t(name: &'static str, law: &'static str, change: fn(&mut Content) -
     Tampering { name, law, change }
 }
 
+/// Whether the device is a card with the catalog's numbers, none of the user's.
+fn is_listed(c: &Content) -> bool {
+    c.processor.is_none() && !c.device.memory.source.contains("devices.ron")
+}
+
 /// The first operation of a name in a walk.
 pub fn op<'a>(c: &'a mut Content, walk: WalkName, name: &str) -> Option<&'a mut Operation> {
     c.walks[walk as usize].operations.iter_mut().find(|o| o.op.name() == name)
@@ -130,16 +135,14 @@ pub const TAMPERINGS: &[Tampering] = &[
     t("a parameter does not decay", "parameters", |c| Some(c.parameters[0].decays = false)),
     t("the last parameter is left out", "parameters", |c| c.parameters.pop().map(|_| ())),
     // The device.
-    t("the card's bandwidth is higher", "device", |c| (c.processor.is_none()).then(|| c.device.bandwidth.value.0 *= 2.0)),
-    t("the card's peak is higher", "device", |c| (c.processor.is_none()).then(|| c.device.peaks.f32.value = FlopRate(1e15))),
-    t("the card has more memory", "device", |c| (c.processor.is_none()).then(|| c.device.memory.value += Bytes::gib(1))),
-    t("the card's process takes less", "device", |c| (c.processor.is_none()).then(|| c.device.overhead.value = Bytes(0))),
-    t("the card is more efficient", "device", |c| (c.processor.is_none()).then(|| c.device.efficiency.value = 0.99)),
-    t("the card launches faster", "device", |c| (c.processor.is_none()).then(|| c.device.launch.value = Seconds(1e-6))),
-    t("a source of the card is another", "device", |c| {
-        (c.processor.is_none()).then(|| c.device.peaks.f32.source = "hearsay".into())
-    }),
-    t("the card is called another card", "device", |c| (c.processor.is_none()).then(|| c.device.name = "rtx-4090".into())),
+    t("the card's bandwidth is higher", "device", |c| is_listed(c).then(|| c.device.bandwidth.value.0 *= 2.0)),
+    t("the card's peak is higher", "device", |c| is_listed(c).then(|| c.device.peaks.f32.value = FlopRate(1e15))),
+    t("the card has more memory", "device", |c| is_listed(c).then(|| c.device.memory.value += Bytes::gib(1))),
+    t("the card's process takes less", "device", |c| is_listed(c).then(|| c.device.overhead.value = Bytes(0))),
+    t("the card is more efficient", "device", |c| is_listed(c).then(|| c.device.efficiency.value = 0.99)),
+    t("the card launches faster", "device", |c| is_listed(c).then(|| c.device.launch.value = Seconds(1e-6))),
+    t("a source of the card is another", "device", |c| is_listed(c).then(|| c.device.peaks.f32.source = "hearsay".into())),
+    t("the card is called another card", "device", |c| is_listed(c).then(|| c.device.name = "rtx-4090".into())),
     t("a rate is no number", "device", |c| Some(c.device.peaks.f32.value = FlopRate(f64::NAN))),
     t("a rate is infinite", "device", |c| Some(c.device.bandwidth.value.0 = f64::INFINITY)),
     t("a processor is named for a card", "device", |c| c.processor.is_none().then(|| c.processor = Some("x".into()))),
