@@ -19,7 +19,7 @@ pub use fold::{Segment, Segments, WalkCost, segments, walk_cost};
 pub use phases::{Event, Phase, READ_AT_ONCE, phases};
 pub use reserved::Reserved;
 pub use run::{Bounds, RunEstimate, Stage, interval};
-pub use time::{error, palm_utilisation, utilisation, work};
+pub use time::{beside, error, palm_utilisation, utilisation, work};
 
 use serde::{Deserialize, Serialize};
 
@@ -296,7 +296,7 @@ impl Fixed {
     }
 
     fn beside(graphs: &StepGraphs, device: &Device) -> Seconds {
-        time::beside(Walk::Update, graphs.extents.rows(), device).0
+        beside(Walk::Update, graphs.extents.rows(), device).0
     }
 
     /// Whether the update costs the same at the micro-batch of these graphs: where it was measured it may depend on it.
@@ -346,6 +346,17 @@ fn with_costs(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: 
         reserved: None,
         run: RunEstimate::default(),
     };
+    estimate.run = run::estimate(recipe, &estimate);
+    estimate
+}
+
+/// The estimate with these times of its walks instead of its own, and the run that they make: for a plan whose times were measured, and
+/// which states them.
+#[must_use]
+pub fn with_times(recipe: &Recipe, mut estimate: Estimate, times: &[Seconds]) -> Estimate {
+    for (walk, time) in estimate.walks.iter_mut().zip(times) {
+        walk.time = *time;
+    }
     estimate.run = run::estimate(recipe, &estimate);
     estimate
 }
