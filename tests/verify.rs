@@ -6,6 +6,8 @@
 mod common;
 #[path = "verify/leaves.rs"]
 mod leaves;
+#[path = "verify/recompute.rs"]
+mod recompute;
 #[path = "verify/settle.rs"]
 mod settle;
 #[path = "verify/tamper.rs"]
@@ -15,10 +17,12 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use cramplan::check::Costed;
-use cramplan::device::{Device, HostFacts, Sourced, catalog, cpu, find};
-use cramplan::plan::{Facts, certificate::content};
-use cramplan::units::Bytes;
-use cramplan::verify::format::{Certificate, Content, Origin};
+use cramplan::device::calibration::{Calibration, FORMAT, Machine, Measured};
+use cramplan::device::law::{Entry, Kind, Law as TimeLaw};
+use cramplan::device::{Calibrated, Device, DeviceKind, HostFacts, Peaks, Sourced, catalog, cpu, find};
+use cramplan::plan::{Facts, Plan, certificate::content};
+use cramplan::units::{ByteRate, Bytes, FlopRate, Ratio};
+use cramplan::verify::format::{Certificate, Content, Origin, Pass};
 use cramplan::verify::{Report, verify, verify_certificate};
 
 use common::{Place, costed, small};
@@ -42,12 +46,55 @@ fn certificate(recipe: &str, overrides: &[&str], machine: Device) -> String {
     let costed = costed(recipe, overrides, machine);
     let graphs = costed.graphs();
     let Costed { recipe, device, estimate } = costed;
-    let facts = Facts { data: None, processor: (device.name == "cpu").then(|| "test".to_owned()) };
+    let facts = Facts { data: None, processor: matches!(device.kind, DeviceKind::Cpu { .. }).then(|| "test".to_owned()) };
     Certificate::seal(content(&recipe, &device, &graphs, &estimate, &facts), Origin::default()).write()
 }
 
 fn read(recipe: &str, overrides: &[&str], machine: Device) -> Content {
     Certificate::read(&certificate(recipe, overrides, machine)).unwrap().content
+}
+
+/// A card of the user's in the place of the catalog's.
+fn own() -> Device {
+    let source = "measured by hand (`devices.ron`)";
+    let peaks = Peaks::f32(Sourced::new(FlopRate(1.1e13), source));
+    Device::card("rtx-4090", Sourced::new(Bytes::gib(12), source), peaks, Sourced::new(ByteRate(3.3e11), source))
+}
+
+/// A machine of which adding and the micro-step were measured, and writing to its disk.
+fn measured() -> Device {
+    let entries = |scale: f64| -> Vec<Entry> {
+        let entry = |n: u64| Entry { extents: [n, 0, 0, 0], seconds: 1e-6 + n as f64 * scale, spread: 0.01 };
+        [1000, 10_000, 100_000].map(entry).to_vec()
+    };
+    let measured = |kind, scale| {
+        let entries = entries(scale);
+        (kind, Measured { costs: TimeLaw::fit(kind, &entries, 2).unwrap().costs(), entries })
+    };
+    let calibration = Calibration {
+        format: FORMAT,
+        machine: Machine { device: "cpu".into(), model: "test".into(), threads: 2, program: "0.1.0".into() },
+        at: "2026-11-25T03:29:40Z".into(),
+        took: 50.0,
+        error: Ratio(0.1),
+        noise: Ratio(0.02),
+        disk: Some(ByteRate(1.3e8)),
+        kinds: [measured(Kind::Add, 7e-10), measured(Kind::MicroStep, 2e-9)].into(),
+    };
+    Device { calibration: Some(Calibrated::new(&calibration)), ..host(2) }
+}
+
+/// Of a recipe's micro-steps on a device, the highest memory without recomputation and with all of it.
+fn span(recipe: &str, machine: &Device) -> (u64, u64) {
+    let peak = |recompute: &str| read(recipe, &[recompute], machine.clone()).peak.bytes.0;
+    (peak("recompute=Blocks()"), peak("recompute=Nothing()"))
+}
+
+/// A limit at which the planner has to recompute something, and not everything.
+fn tight(recipe: &str, machine: &Device) -> String {
+    let (least, most) = span(recipe, machine);
+    assert!(least < most, "{least} {most}");
+    format!("budget.memory={}B", least + (most - least) / 3)
 }
 
 /// The certificates that are tampered with: on the CPU and on cards, ramped and constant, sparse and dense, every kind of budget.
@@ -59,8 +106,21 @@ fn certificates() -> Vec<(&'static str, Content)> {
         ("dense, tokens, card", read(&small("tokens: 400000", ""), &dense, find("rtx-a6000").unwrap())),
         ("ramp, time, card", read(&small("time: 60s, memory: 1GiB", ""), &clipped, find("rtx-2080-ti").unwrap())),
         ("ramp, FLOPs, cpu", read(&small("flops: 1TFLOP", ""), &["objective.prediction=Sparse(20%)"], host(8))),
+        ("all recomputed, cpu", read(&small("steps: 12", "recompute: Blocks(),"), &["batch=Constant(16)"], host(2))),
+        ("some recomputed, AMD card", read(&small("steps: 7", PARTS), &["model.depth=3"], amd())),
+        ("what must be recomputed, own card", {
+            let recipe = small("steps: 9", "recompute: Auto(),");
+            read(&recipe, &[&tight(&recipe, &own())], own())
+        }),
+        ("measured, one micro-batch", read(&small("steps: 5", ""), &["batch=Constant(4)"], measured())),
         ("quick start, cpu", read(include_str!("../recipes/quickstart.ron"), &[], host(4))),
     ]
+}
+
+const PARTS: &str = "recompute: Parts(attention: 100%, norms: 50%),";
+
+fn amd() -> Device {
+    catalog().into_iter().find(|device| device.kind == DeviceKind::Rocm).unwrap()
 }
 
 fn reseal(content: Content) -> Report {
@@ -80,6 +140,58 @@ fn certificates_hold_as_they_are_written() {
 }
 
 #[test]
+fn certificates_that_recompute_hold_on_every_kind_of_device() {
+    let recipe = small("steps: 6", "");
+    for device in [host(2), find("rtx-2080-ti").unwrap(), amd(), own(), measured()] {
+        let limit = tight(&recipe, &device);
+        let cases: [(&[&str], &str); 8] = [
+            (&["recompute=Blocks()"], "everything"),
+            (&["recompute=Parts(norms: 100%)"], "norms"),
+            (&["recompute=Parts(gates: 50%)"], "gates"),
+            (&["recompute=Parts(projections: 100%)"], "projections"),
+            (&["recompute=Parts(residuals: 50%)"], "residuals"),
+            (&["recompute=Parts(attention: 100%, norms: 50%)"], "attention and norms"),
+            (&["recompute=Auto()", &limit], "what must be"),
+            (&["recompute=Auto()"], "nothing"),
+        ];
+        for (overrides, name) in cases {
+            let content = read(&recipe, overrides, device.clone());
+            let recomputes = content.recompute != [0; 5];
+            assert_eq!(recomputes, name != "nothing", "{name} on {}: {:?}", device.name, content.recompute);
+            assert_eq!(content.walks[0].operations.iter().any(|o| o.pass == Pass::Recompute), recomputes);
+            let report = reseal(content);
+            assert!(report.holds(), "{name} on {}: {:#?}", device.name, broken(&report));
+        }
+    }
+}
+
+/// A step of one micro-batch has no further micro-steps, whose memory is then no peak of the run.
+#[test]
+fn the_peak_is_of_what_happens() {
+    let of = |batch: &str| read(&small("steps: 3", ""), &[batch], host(2));
+    let (one, several) = (of("batch=Constant(4)"), of("batch=Constant(8)"));
+    let further = |c: &Content| c.walks[1].peak.bytes;
+    assert!(one.peak.bytes < further(&one) && several.peak.bytes == further(&several));
+    for mut content in [one, several] {
+        assert!(reseal(content.clone()).holds());
+        let other = if content.accumulation == 1 { further(&content) } else { content.walks[0].peak.bytes };
+        content.peak.bytes = other;
+        assert!(reseal(content).book.broken.iter().any(|b| b.law.name() == "bound"));
+    }
+}
+
+/// Measurements are not saved with a device, so the times of a plan that was made with them are taken as they are stated.
+#[test]
+fn a_measured_plan_is_read_back_and_its_times_are_said_to_be_unchecked() {
+    let text = certificate(&small("steps: 4", ""), &[], measured());
+    assert!(Plan::load(&text).unwrap().save() == text);
+    let report = verify(&text).unwrap();
+    assert!(report.holds() && report.unchecked.iter().any(|said| said.contains("measured")), "{:#?}", broken(&report));
+    let walk = &report.certificate.content.walks[0];
+    assert!(walk.beside.0.0 > 0.0 && walk.seconds.0 > walk.operations.iter().map(|o| o.seconds.0).sum::<f64>());
+}
+
+#[test]
 fn every_tampering_is_caught_and_its_law_is_named() {
     let certificates = certificates();
     let names: BTreeSet<&str> = tamper::TAMPERINGS.iter().map(|t| t.name).collect();
@@ -89,7 +201,9 @@ fn every_tampering_is_caught_and_its_law_is_named() {
         tamper::TAMPERINGS.len(),
         names.len()
     );
-    for tampering in tamper::TAMPERINGS {
+    assert!(recompute::TAMPERINGS.len() >= 12);
+    let mut missed = Vec::new();
+    for tampering in tamper::TAMPERINGS.iter().chain(recompute::TAMPERINGS) {
         let mut times = 0;
         for (name, certificate) in &certificates {
             let mut content = certificate.clone();
@@ -103,10 +217,15 @@ fn every_tampering_is_caught_and_its_law_is_named() {
             times += 1;
             let report = reseal(content);
             let laws: BTreeSet<String> = report.book.broken.iter().map(|b| b.law.name()).collect();
-            assert!(laws.contains(tampering.law), "`{}` in `{name}` breaks {laws:?}, not `{}`", tampering.name, tampering.law);
+            // Where times were measured, a changed one is known by the sums alone.
+            let by_sum = certificate.device.calibration.is_some() && tampering.law == "time" && laws.contains("total");
+            if !laws.contains(tampering.law) && !by_sum {
+                missed.push(format!("`{}` in `{name}` breaks {laws:?}, not `{}`", tampering.name, tampering.law));
+            }
         }
         assert!(times > 0, "`{}` applies to no certificate", tampering.name);
     }
+    assert!(missed.is_empty(), "{missed:#?}");
 }
 
 /// Tamperings after which all sums are made to agree again: only the law of the thing itself can catch them.
@@ -232,7 +351,7 @@ fn what_is_no_certificate_is_refused_in_words() {
         ("Recipe()", "Plan"),
         ("", "opening"),
         ("Plan(version: 1, hash: \"\", recipe: ())", "format 1"),
-        ("Plan(version: 2, hash: \"\", surprise: 1)", "surprise"),
+        ("Plan(version: 3, hash: \"\", surprise: 1)", "surprise"),
     ] {
         let said = verify(text).unwrap_err().to_string();
         assert!(said.contains(why), "{text}: {said}");

@@ -19,7 +19,7 @@ pub use fold::{Segment, Segments, WalkCost, segments, walk_cost};
 pub use phases::{Event, Phase, READ_AT_ONCE, phases};
 pub use reserved::Reserved;
 pub use run::{Bounds, RunEstimate, Stage, interval};
-pub use time::{error, palm_utilisation, utilisation, work};
+pub use time::{beside, error, palm_utilisation, utilisation, work};
 
 use serde::{Deserialize, Serialize};
 
@@ -229,12 +229,16 @@ impl Costs {
     }
 
     fn of_folded(recipe: &Recipe, graphs: &StepGraphs, device: &Device, fixed: &Fixed) -> Self {
-        // All blocks are alike where nothing is recomputed.
+        // All blocks are alike where nothing is recomputed; what stands around them is that of the step as it is.
         let alike = StepGraphs::folded(recipe, graphs.extents.batch, one_group(recipe));
-        let update = if fixed.holds_for(&alike, device) { fixed.update.clone() } else { cost(&alike, Walk::Update, device).1 };
-        let evaluate = cost(&alike, Walk::Evaluate, device).1;
+        let other = |walk| cost_in(&alike, walk, device, ambient(graphs, device, walk)).1;
+        let (update, saving) = if fixed.holds_for(graphs, device) {
+            (fixed.update.clone(), fixed.saving.clone())
+        } else {
+            (other(Walk::Update), saving_peak(graphs, device))
+        };
         let accumulates = recipe.full_batch() > graphs.extents.batch;
-        Self::together(graphs, device, accumulates, [update, evaluate], fixed.saving.clone())
+        Self::together(graphs, device, accumulates, [update, other(Walk::Evaluate)], saving)
     }
 
     /// The costs of a step from its graphs, full or folded; `accumulates` where a step can have several micro-steps.
@@ -278,13 +282,16 @@ impl Costs {
     }
 }
 
-/// What a recipe costs beside its micro-steps: the same for every micro-batch and whatever is recomputed.
+/// What a recipe costs beside its micro-steps: on a card the same for every micro-batch and whatever is recomputed. On the CPU threads keep
+/// what their products took, which depends on both.
 #[derive(Clone, Debug)]
 pub struct Fixed {
     update: (WalkCost, Peak),
     saving: Peak,
     /// Seconds of the update beside its operations.
     beside: Seconds,
+    /// What stands around the update.
+    ambient: Bill,
 }
 
 impl Fixed {
@@ -292,16 +299,17 @@ impl Fixed {
     pub fn of(recipe: &Recipe, device: &Device) -> Self {
         let graphs = StepGraphs::folded(recipe, 1, one_group(recipe));
         let update = cost(&graphs, Walk::Update, device).1;
-        Self { update, saving: saving_peak(&graphs, device), beside: Self::beside(&graphs, device) }
+        let (saving, ambient) = (saving_peak(&graphs, device), ambient(&graphs, device, Walk::Update));
+        Self { update, saving, beside: Self::beside(&graphs, device), ambient }
     }
 
     fn beside(graphs: &StepGraphs, device: &Device) -> Seconds {
-        time::beside(Walk::Update, graphs.extents.rows(), device).0
+        beside(Walk::Update, graphs.extents.rows(), device).0
     }
 
-    /// Whether the update costs the same at the micro-batch of these graphs: where it was measured it may depend on it.
+    /// Whether the update costs the same with these graphs: its time where it was measured, and what stands around it, may depend on them.
     fn holds_for(&self, graphs: &StepGraphs, device: &Device) -> bool {
-        Self::beside(graphs, device) == self.beside
+        Self::beside(graphs, device) == self.beside && ambient(graphs, device, Walk::Update) == self.ambient
     }
 }
 
@@ -312,7 +320,12 @@ fn one_group(recipe: &Recipe) -> Vec<Group> {
 
 /// A walk as its segments, its cost and its peak.
 fn cost(graphs: &StepGraphs, walk: Walk, device: &Device) -> (Segments, (WalkCost, Peak)) {
-    let segments = segments(graphs, walk, device, ambient(graphs, device, walk));
+    cost_in(graphs, walk, device, ambient(graphs, device, walk))
+}
+
+/// The same with this around the graph.
+fn cost_in(graphs: &StepGraphs, walk: Walk, device: &Device, ambient: Bill) -> (Segments, (WalkCost, Peak)) {
+    let segments = segments(graphs, walk, device, ambient);
     let cost = walk_cost(graphs, walk, &segments);
     (segments, cost)
 }
@@ -346,6 +359,17 @@ fn with_costs(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: 
         reserved: None,
         run: RunEstimate::default(),
     };
+    estimate.run = run::estimate(recipe, &estimate);
+    estimate
+}
+
+/// The estimate with these times of its walks instead of its own, and the run that they make: for a plan whose times were measured, and
+/// which states them.
+#[must_use]
+pub fn with_times(recipe: &Recipe, mut estimate: Estimate, times: &[Seconds]) -> Estimate {
+    for (walk, time) in estimate.walks.iter_mut().zip(times) {
+        walk.time = *time;
+    }
     estimate.run = run::estimate(recipe, &estimate);
     estimate
 }

@@ -4,19 +4,19 @@
 //! runs is what the file says, or it does not run.
 
 use super::{Drift, Facts, PROGRAM, Plan, Stale, drift};
-use crate::budget::{Estimate, OpCost, ambient, backend, estimate_at, operations};
+use crate::budget::{Estimate, OpCost, ambient, backend, beside, estimate_at, operations, with_times};
 use crate::check::Costed;
 use crate::device::Device;
 use crate::recipe::settings::Recipe;
 use crate::recipe::spending::Limit;
 use crate::step::graph::{Node, Pass, Place, StepGraph};
-use crate::step::lifetime::{Bill, Instant, Lifetimes, timeline};
-use crate::step::op::{MatMul, Op};
+use crate::step::lifetime::{Bill, Highest, Instant, Lifetimes, highest, timeline};
+use crate::step::op::{Backend, MatMul, Op};
 use crate::step::parameter::Parameter;
 use crate::step::recompute::Recompute;
 use crate::step::tensor::{DType, Input, Part, Role, Tensor, TensorId};
 use crate::step::{StepGraphs, Walk};
-use crate::units::Bytes;
+use crate::units::{Bytes, Seconds};
 use crate::verify::format::{self, Certificate, Content, Unreadable};
 
 impl Plan {
@@ -33,7 +33,8 @@ impl Plan {
 
     /// Everything that the plan states.
     pub fn content(&self) -> Content<Recipe> {
-        content(&self.recipe, &self.device, &self.graphs(), &self.estimate, &self.facts)
+        let planned = || content(&self.recipe, &self.device, &self.graphs(), &self.estimate, &self.facts);
+        self.stated.as_deref().cloned().unwrap_or_else(planned)
     }
 
     /// Reads a saved plan.
@@ -52,17 +53,36 @@ impl Plan {
         let recompute = Recompute(stated.recompute);
         let graphs = StepGraphs::build(recipe, stated.extents.batch, recompute);
         // As it was planned, from folded graphs: sums of times in another order may differ in the last bit.
-        let estimate = estimate_at(recipe, device, stated.extents.batch, recompute);
+        let mut estimate = estimate_at(recipe, device, stated.extents.batch, recompute);
+        if device.calibration.is_some() {
+            let times: Vec<Seconds> = stated.walks.iter().map(|walk| walk.seconds).collect();
+            estimate = with_times(recipe, estimate, &times);
+        }
         let facts = Facts { data: stated.data.clone(), processor: stated.processor.clone() };
-        let now = content(recipe, device, &graphs, &estimate, &facts);
+        let mut now = content(recipe, device, &graphs, &estimate, &facts);
+        if device.calibration.is_some() {
+            take_times(&stated, &mut now);
+        }
         if now != stated {
             return Err(Stale::Drifted(differences(&stated, &now)));
         }
         if !estimate.fits() {
             return Err(Stale::Unfit);
         }
-        let Content { recipe, device, .. } = stated;
-        Ok(Self::of(Costed { recipe, device, estimate }, origin, facts, hash))
+        let (recipe, device) = (stated.recipe.clone(), stated.device.clone());
+        let kept = device.calibration.is_some().then(|| Box::new(stated));
+        Ok(Self { stated: kept, ..Self::of(Costed { recipe, device, estimate }, origin, facts, hash) })
+    }
+}
+
+/// Takes the times that a plan states: what was measured is not saved with the device ([`crate::device::Calibrated`]), so they cannot
+/// be derived again.
+fn take_times(stated: &Content<Recipe>, now: &mut Content<Recipe>) {
+    for (stated, now) in stated.walks.iter().zip(&mut now.walks) {
+        now.beside = stated.beside;
+        for (stated, now) in stated.operations.iter().zip(&mut now.operations) {
+            now.seconds = stated.seconds;
+        }
     }
 }
 
@@ -91,6 +111,7 @@ pub fn content(recipe: &Recipe, device: &Device, graphs: &StepGraphs, e: &Estima
         limit_source: e.limit_source.clone(),
         checkpoint: e.checkpoint,
         saving: bill(&crate::budget::saving(graphs, device)),
+        saving_time: e.saving,
         run: run(e),
         walks: Walk::ALL.into_iter().map(|walk| walk_statement(graphs, device, e, walk)).collect(),
     }
@@ -170,9 +191,10 @@ fn walk_statement(graphs: &StepGraphs, device: &Device, e: &Estimate, walk: Walk
     let lifetimes = Lifetimes::of(graph);
     let around = ambient(graphs, device, walk);
     let instants = timeline(graph, &lifetimes, backend(device), around);
+    let peaks = highest(graph, &lifetimes, backend(device));
     let costs = operations(graph, device, around);
-    let described = graph.nodes().zip(&costs).zip(&instants).enumerate();
-    let operations = described.map(|(i, ((node, cost), instant))| operation(graph, &lifetimes, device, (i, node), cost, instant));
+    let described = graph.nodes().zip(&costs).zip(instants.iter().zip(&peaks)).enumerate();
+    let operations = described.map(|(i, ((node, cost), at))| operation(&lifetimes, (i, node), cost, at, &around));
     let cost = e.walk(walk);
     format::Walk {
         walk: walk_name(walk),
@@ -180,7 +202,8 @@ fn walk_statement(graphs: &StepGraphs, device: &Device, e: &Estimate, walk: Walk
         recompute: cost.recompute,
         backward: cost.backward,
         seconds: cost.time,
-        peak: moment(graph, &lifetimes, &instants),
+        beside: beside(walk, graphs.extents.rows(), device),
+        peak: moment(graph, &lifetimes, &instants, &peaks, backend(device)),
         ambient: bill(&around),
         tensors: graph.tensors().map(|(_, t)| tensor(t)).collect(),
         results: graph.results().iter().map(|id| id.0).collect(),
@@ -189,7 +212,7 @@ fn walk_statement(graphs: &StepGraphs, device: &Device, e: &Estimate, walk: Walk
 }
 
 /// The moment of the highest memory, the first of several, with all that is live then.
-fn moment(graph: &StepGraph, lifetimes: &Lifetimes, instants: &[Instant]) -> format::Moment {
+fn moment(graph: &StepGraph, lifetimes: &Lifetimes, instants: &[Instant], peaks: &[Highest], backend: Backend) -> format::Moment {
     let mut at = 0;
     for (i, instant) in instants.iter().enumerate() {
         if instant.during.total() > instants[at].during.total() {
@@ -197,12 +220,13 @@ fn moment(graph: &StepGraph, lifetimes: &Lifetimes, instants: &[Instant]) -> for
         }
     }
     let parts = instants.get(at).map(|instant| bill(&instant.during)).unwrap_or_default();
-    let holders = live(graph, lifetimes, at).into_iter().map(|id| (id.0, graph.ty(id).bytes())).collect();
+    let held = live(graph, lifetimes, peaks, at).into_iter().map(|id| (id.0, backend.holds(graph.ty(id))));
+    let holders = held.filter(|(_, bytes)| *bytes > Bytes::ZERO).collect();
     format::Moment { operation: at, bytes: parts.total(), parts, holders }
 }
 
-/// The tensors that hold memory while operation `at` runs.
-fn live(graph: &StepGraph, lifetimes: &Lifetimes, at: usize) -> Vec<TensorId> {
+/// The tensors that hold memory at the highest moment of operation `at`.
+fn live(graph: &StepGraph, lifetimes: &Lifetimes, peaks: &[Highest], at: usize) -> Vec<TensorId> {
     let mut live: Vec<bool> = graph.tensors().map(|(id, _)| graph.is_source(id)).collect();
     for (i, node) in graph.nodes().enumerate().take(at + 1) {
         for id in &node.outputs {
@@ -211,22 +235,21 @@ fn live(graph: &StepGraph, lifetimes: &Lifetimes, at: usize) -> Vec<TensorId> {
         if i < at {
             lifetimes.deaths[i].iter().for_each(|id| live[id.0 as usize] = false);
         } else {
-            lifetimes.reuse[i].iter().for_each(|(input, _)| live[node.inputs[*input].0 as usize] = false);
+            peaks[i].reuse.iter().for_each(|(input, _)| live[node.inputs[*input].0 as usize] = false);
+            peaks[i].absent.iter().for_each(|id| live[id.0 as usize] = false);
         }
     }
     graph.tensors().map(|(id, _)| id).filter(|id| live[id.0 as usize]).collect()
 }
 
 fn operation(
-    graph: &StepGraph,
     lifetimes: &Lifetimes,
-    device: &Device,
     (i, node): (usize, &Node),
     cost: &OpCost,
-    instant: &Instant,
+    (instant, peak): (&Instant, &Highest),
+    around: &Bill,
 ) -> format::Operation {
     let ids = |ids: &[TensorId]| ids.iter().map(|id| id.0).collect::<Vec<u32>>();
-    let workspace: Bytes = node.op.rule().workspace(graph.signature(node), backend(device));
     format::Operation {
         op: op(&node.op),
         inputs: ids(&node.inputs),
@@ -239,8 +262,9 @@ fn operation(
         },
         place: place(node.place),
         dies: ids(&lifetimes.deaths[i]),
-        in_place: lifetimes.reuse[i].iter().map(|(i, o)| (node.inputs[*i].0, node.outputs[*o].0)).collect(),
-        workspace,
+        in_place: peak.reuse.iter().map(|(i, o)| (node.inputs[*i].0, node.outputs[*o].0)).collect(),
+        absent: ids(&peak.absent),
+        workspace: instant.during.part(Part::Workspace).saturating_sub(around.part(Part::Workspace)),
         flops: cost.flops,
         moved: cost.moved,
         seconds: cost.time,

@@ -23,7 +23,7 @@ use crate::device::Device;
 use crate::recipe::settings::{Batch, LearningRate, Recipe, TextSource};
 use crate::step::{StepGraphs, Walk};
 use crate::units::{Flops, Ratio, Seconds, Tokens};
-use crate::verify::format::{Origin, VERSION};
+use crate::verify::format::{Content, Origin, VERSION};
 
 /// Name and version of this program, as plans state it.
 pub const PROGRAM: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
@@ -45,6 +45,8 @@ pub struct Plan {
     pub estimate: Estimate,
     /// The stages of the run; an edge leads from a stage to one that needs it.
     pub stages: DiGraph<Stage, ()>,
+    /// What its file states, where it was read from one whose times were measured: they cannot be derived again.
+    stated: Option<Box<Content<Recipe>>>,
 }
 
 /// What a plan states of the world beside recipe and device.
@@ -149,7 +151,7 @@ impl Plan {
     fn of(costed: Costed, origin: Origin, facts: Facts, hash: String) -> Self {
         let Costed { recipe, device, estimate } = costed;
         let stages = stages(&recipe, &estimate);
-        Self { hash, origin, facts, recipe, device, estimate, stages }
+        Self { hash, origin, facts, recipe, device, estimate, stages, stated: None }
     }
 
     /// The step graphs that the plan runs.

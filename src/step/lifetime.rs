@@ -74,6 +74,10 @@ pub struct Highest {
     pub gone: Operands,
     /// Outputs that are there already.
     pub made: Operands,
+    /// Pairs of operand indices where an output takes over an input's buffer.
+    pub reuse: Reuse,
+    /// Operands that are not there: inputs whose buffers are given back by then, outputs that are still to be made.
+    pub absent: Operands,
 }
 
 /// Bytes by part.
@@ -135,7 +139,8 @@ pub fn highest(graph: &StepGraph, lifetimes: &Lifetimes, backend: Backend) -> Ve
 
 /// A kernel has all its operands from its first step to its last.
 fn highest_on_host(node: &Node, reuse: &Reuse) -> Highest {
-    Highest { gone: reuse.iter().map(|(input, _)| node.inputs[*input]).collect(), made: node.outputs.clone() }
+    let gone = reuse.iter().map(|(input, _)| node.inputs[*input]).collect();
+    Highest { gone, made: node.outputs.clone(), reuse: reuse.clone(), absent: Operands::new() }
 }
 
 fn on_host(graph: &StepGraph, lifetimes: &Lifetimes, host: Host, mut live: Bill) -> Vec<Instant> {

@@ -6,8 +6,6 @@
 //! Where an input dies half-way or an output comes late, the bill of the highest moment says so: it holds the tensors that are there
 //! then, and the rest of the bytes is workspace.
 
-use smallvec::SmallVec;
-
 use super::graph::{Node, StepGraph};
 use super::lifetime::{Bill, Highest, Instant, Lifetimes};
 use super::op::Backend;
@@ -180,17 +178,20 @@ impl<'a> Walked<'a> {
     /// What the operation's highest moment has and lacks.
     fn highest(&self, node: &Node) -> Highest {
         let mut highest = Highest::default();
-        let at_peak = |o: &usize| self.chain.output_at_peak(*o);
-        let renamed: SmallVec<[usize; 3]> =
-            (0..node.outputs.len()).filter(at_peak).filter_map(|o| self.chain.taken_over(o)).collect();
+        let taken_over = |o: usize| Some((self.chain.taken_over(o)?, o));
+        highest.reuse.extend((0..node.outputs.len()).filter_map(taken_over));
         for (i, id) in node.inputs.iter().enumerate() {
-            let gone = self.alone[i] && !self.chain.operand_at_peak(i);
-            if gone || renamed.contains(&i) {
+            let held = self.graph.ty(*id).dtype != DType::I32;
+            if highest.reuse.iter().any(|(input, _)| *input == i) {
                 highest.gone.push(*id);
+            } else if held && self.alone[i] && !self.chain.operand_at_peak(i) {
+                highest.gone.push(*id);
+                highest.absent.push(*id);
             }
         }
-        let made = node.outputs.iter().enumerate().filter(|(o, _)| self.chain.output_at_peak(*o));
-        highest.made.extend(made.map(|(_, id)| *id));
+        for (o, id) in node.outputs.iter().enumerate() {
+            if self.chain.output_at_peak(o) { highest.made.push(*id) } else { highest.absent.push(*id) }
+        }
         highest
     }
 

@@ -18,7 +18,7 @@ use crate::device::Device;
 use crate::units::{Bytes, Flops, Ratio, Seconds, Tokens};
 
 /// Format of the files; those of another version are refused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A certificate; `R` is how its recipe is read: as this stage's own types, or as the planner's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,6 +82,8 @@ pub struct Content<R = Recipe> {
     pub checkpoint: Bytes,
     /// Memory while the state is saved.
     pub saving: Bill,
+    /// How long it takes to write a checkpoint.
+    pub saving_time: Seconds,
     /// The run from first to last step.
     pub run: Run,
     /// First micro-step, further micro-step, update and evaluation.
@@ -213,6 +215,8 @@ pub struct Walk {
     pub backward: Flops,
     /// Time.
     pub seconds: Seconds,
+    /// Time beside the operations: of the walk, and of each operation on top of its own.
+    pub beside: (Seconds, Seconds),
     /// The highest memory in it.
     pub peak: Moment,
     /// Memory that is held in the walk and is no tensor of it.
@@ -333,7 +337,10 @@ pub struct Operation {
     /// Pairs of tensors (input, output): the output takes the input's memory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub in_place: Vec<(u32, u32)>,
-    /// Memory beside inputs and outputs while it runs.
+    /// Operands that are not there at its highest moment, beside those overwritten: inputs that went before it, outputs that come after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<u32>,
+    /// Memory beside the tensors at its highest moment.
     pub workspace: Bytes,
     /// FLOPs of its matrix products.
     pub flops: Flops,
@@ -341,7 +348,7 @@ pub struct Operation {
     pub moved: Bytes,
     /// Time.
     pub seconds: Seconds,
-    /// All live bytes while it runs.
+    /// All live bytes at its highest moment.
     pub during: Bytes,
     /// All live bytes after it.
     pub after: Bytes,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::format::{Content, DType, Operation, Role, Tensor, Walk, WalkName};
 use super::shape::in_place;
 use super::{At, Book, Law};
+use crate::device::DeviceKind;
 
 /// Whether every number of a tensor, an operation, a parameter or a walk names one.
 pub fn numbers<R>(content: &Content<R>, book: &mut Book) -> bool {
@@ -19,7 +20,7 @@ pub fn numbers<R>(content: &Content<R>, book: &mut Book) -> bool {
         walk.peak.holders.iter().for_each(|(id, _)| check(At::walk(walk.walk, "peak.holders"), *id));
         for (i, o) in walk.operations.iter().enumerate() {
             let taken = o.in_place.iter().flat_map(|(a, b)| [a, b]);
-            for id in o.inputs.iter().chain(&o.outputs).chain(&o.dies).chain(taken) {
+            for id in o.inputs.iter().chain(&o.outputs).chain(&o.dies).chain(&o.absent).chain(taken) {
                 check(At::walk(walk.walk, "operations").operation(i), *id);
             }
         }
@@ -48,8 +49,11 @@ pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
     roles(content, walk, book);
     let last = last_uses(walk);
     deaths(walk, &last, book);
-    for (i, o) in walk.operations.iter().enumerate() {
-        reuse(walk, (i, o), &last, book);
+    // On a card, what is written over follows from an operation's chain: see the law of live bytes.
+    if matches!(content.device.kind, DeviceKind::Cpu { .. }) {
+        for (i, o) in walk.operations.iter().enumerate() {
+            reuse(walk, (i, o), &last, book);
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Byte sums: live memory around each operation, the peaks with their holders, and the bounds.
 
-use super::format::{Bill, Content, Role, Walk, WalkName};
+use super::format::{Bill, Content, DType, Operation, Role, Tensor, Walk, WalkName};
 use super::graph::{bytes, producers};
-use super::{At, Book, Law};
+use super::operation::has_lawful_shapes;
+use super::{At, Book, Law, card};
 use crate::device::DeviceKind;
 use crate::units::Bytes;
 
@@ -28,18 +29,30 @@ pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
     let producers = producers(walk);
     let mut live: Vec<bool> = producers.iter().map(Option::is_none).collect();
     let mut highest: Option<(usize, Bill, Holders)> = None;
+    let on_cpu = matches!(content.device.kind, DeviceKind::Cpu { .. });
+    let holds = |tensor: &Tensor| Bytes(if !on_cpu && tensor.dtype == DType::I32 { 0 } else { bytes(tensor) });
     for (i, o) in walk.operations.iter().enumerate() {
-        o.outputs.iter().for_each(|id| live[*id as usize] = true);
+        let before = held(walk, &live, holds).total();
         // The memory of an input that is written over is the output's from here on.
-        o.in_place.iter().for_each(|(input, _)| live[*input as usize] = false);
-        let mut during = held(walk, &live);
-        during.workspace += o.workspace;
-        book.equal(Law::Live, At::walk(walk.walk, "during").operation(i), o.during, during.total());
-        if highest.as_ref().is_none_or(|(_, bill, _)| during.total() > bill.total()) {
-            highest = Some((i, during, holders(walk, &live)));
+        let mut at_most = live.clone();
+        o.outputs.iter().for_each(|id| (live[*id as usize], at_most[*id as usize]) = (true, true));
+        let gone = o.in_place.iter().map(|(input, _)| input).chain(&o.absent);
+        gone.for_each(|id| at_most[*id as usize] = false);
+        let mut during = held(walk, &at_most, holds);
+        let at = |field| At::walk(walk.walk, field).operation(i);
+        if on_cpu {
+            book.equal(Law::Live, at("absent"), o.absent.as_slice(), &[]);
+        } else {
+            passage(walk, (i, o), before, during.total(), book);
         }
-        o.dies.iter().for_each(|id| live[*id as usize] = false);
-        book.equal(Law::Live, At::walk(walk.walk, "after").operation(i), o.after, held(walk, &live).total());
+        during.workspace += o.workspace;
+        book.equal(Law::Live, at("during"), o.during, during.total());
+        if highest.as_ref().is_none_or(|(_, bill, _)| during.total() > bill.total()) {
+            highest = Some((i, during, holders(walk, &at_most, holds)));
+        }
+        let overwritten = o.in_place.iter().map(|(input, _)| input);
+        overwritten.chain(&o.dies).for_each(|id| live[*id as usize] = false);
+        book.equal(Law::Live, at("after"), o.after, held(walk, &live, holds).total());
     }
     let Some((at, parts, holders)) = highest else { return };
     let stated = &walk.peak;
@@ -55,17 +68,32 @@ pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
     }
 }
 
-fn held(walk: &Walk, live: &[bool]) -> Bill {
+/// On a card, what an operation holds at its highest moment beside the tensors that are there then, `tensors` bytes with all else, and
+/// what it writes over, follow from its chain. Where its shapes are not lawful, it has none.
+fn passage(walk: &Walk, (i, o): (usize, &Operation), before: Bytes, tensors: Bytes, book: &mut Book) {
+    if !has_lawful_shapes(walk, o) {
+        return;
+    }
+    let card::Passage { highest, in_place, absent } = card::passage(walk, o);
+    let at = |field| At::walk(walk.walk, field).operation(i);
+    book.equal(Law::InPlace, at("in_place"), &o.in_place, &in_place);
+    book.equal(Law::Live, at("absent"), &o.absent, &absent);
+    let workspace = (before + Bytes(highest)).saturating_sub(tensors);
+    book.equal(Law::Workspace, at("workspace"), o.workspace, workspace);
+}
+
+fn held(walk: &Walk, live: &[bool], holds: impl Fn(&Tensor) -> Bytes) -> Bill {
     let mut bill = walk.ambient;
     for (tensor, _) in walk.tensors.iter().zip(live).filter(|(_, live)| **live) {
-        *part(&mut bill, tensor.role) += Bytes(bytes(tensor));
+        *part(&mut bill, tensor.role) += holds(tensor);
     }
     bill
 }
 
-fn holders(walk: &Walk, live: &[bool]) -> Holders {
+/// The live tensors; those that take no memory hold none.
+fn holders(walk: &Walk, live: &[bool], holds: impl Fn(&Tensor) -> Bytes) -> Holders {
     let held = walk.tensors.iter().zip(live).enumerate().filter(|(_, (_, live))| **live);
-    held.map(|(id, (tensor, _))| (id as u32, Bytes(bytes(tensor)))).collect()
+    held.map(|(id, (tensor, _))| (id as u32, holds(tensor))).filter(|(_, bytes)| bytes.0 > 0).collect()
 }
 
 /// Bytes of the weights, of the largest of them, and of the table of positions.
@@ -75,6 +103,9 @@ fn state<R>(content: &Content<R>) -> (Bytes, Bytes, Bytes) {
     let table = size(&[content.extents.sequence, content.extents.width]);
     (sizes().sum(), sizes().max().unwrap_or_default(), table)
 }
+
+/// Bytes a second in which a checkpoint is written where that was not measured: assumed by the planner, an ordinary disk.
+const DISK: f64 = 2.5e8;
 
 /// The process, what threads keep, and the state that a walk does not touch: both moments, or the table of positions.
 fn ambient<R>(content: &Content<R>, walk: WalkName) -> Bill {
@@ -101,6 +132,9 @@ pub fn bounds(content: &Content, book: &mut Book) {
     }
     book.equal(Law::Checkpoint, At::field("saving"), content.saving, saving);
     book.equal(Law::Checkpoint, At::field("checkpoint"), content.checkpoint, weights * 3);
+    let measured = content.device.calibration.as_ref().and_then(|calibration| calibration.disk);
+    let rate = measured.map_or(DISK, |rate| rate.0);
+    book.close(Law::Checkpoint, At::field("saving_time"), content.saving_time.0, content.checkpoint.as_f64() / rate);
 
     let mut highest = (content.saving.total(), None);
     // A step of one micro-batch has no further micro-steps.

@@ -10,6 +10,7 @@
 //! planning anew from the recipe where it lies. [`UNCHECKED`] lists what is free.
 
 mod book;
+mod card;
 mod device;
 pub mod format;
 mod gradient;

@@ -16,6 +16,8 @@ pub fn check(content: &Content, book: &mut Book) {
 /// What the recipe asks to be recomputed: shares of the depth, rounded up to whole blocks.
 fn recompute(content: &Content, book: &mut Book) {
     let depth = content.extents.depth;
+    let within = content.recompute.iter().all(|blocks| *blocks <= depth);
+    book.hold(Law::Recompute, At::field("recompute"), within, content.recompute, format!("{depth} blocks at most"));
     let blocks = |share: Ratio| ((share.0 * depth as f64 - 1e-9).ceil().max(0.0) as u64).min(depth);
     let asked = match content.recipe.recompute {
         Recomputation::Auto {} => return,

@@ -17,16 +17,25 @@ pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
         if !shapes(&o.op, &taken, &made, at("outputs"), book) {
             continue;
         }
-        let space = match content.device.kind {
-            DeviceKind::Cpu { threads } => workspace::on_cpu(&o.op, &taken, threads),
-            DeviceKind::Cuda | DeviceKind::Rocm => workspace::on_card(&o.op, &taken, &made),
-        };
-        book.equal(Law::Workspace, at("workspace"), o.workspace, Bytes(space));
+        // On a card it is what its chain holds beside the tensors at its highest moment: see the law of live bytes.
+        if let DeviceKind::Cpu { threads } = content.device.kind {
+            book.equal(Law::Workspace, at("workspace"), o.workspace, Bytes(workspace::on_cpu(&o.op, &taken, threads)));
+        }
         book.equal(Law::Flops, at("flops"), o.flops, Flops(flops(&o.op, &taken)));
         book.equal(Law::Traffic, at("moved"), o.moved, Bytes(traffic(&o.op, &taken, &made)));
-        book.close(Law::Time, at("seconds"), o.seconds.0, time::seconds(o, &content.device));
+        time::operation(o, &taken, &content.device, at("seconds"), book);
     }
     totals(walk, book);
+    time::beside(content, walk, book);
+}
+
+/// Whether the shapes of what an operation makes follow from what it takes.
+pub fn has_lawful_shapes(walk: &Walk, o: &Operation) -> bool {
+    let of = |ids: &[u32]| ids.iter().map(|id| &walk.tensors[*id as usize]).collect::<Vec<&Tensor>>();
+    let taken = of(&o.inputs);
+    let operands: Vec<Operand<'_>> = taken.iter().map(|t| (t.shape.as_slice(), t.dtype)).collect();
+    let stated: Vec<Vec<u64>> = of(&o.outputs).iter().map(|t| t.shape.clone()).collect();
+    outputs(&o.op, &operands) == Some(stated)
 }
 
 fn shapes(op: &Op, taken: &[&Tensor], made: &[&Tensor], at: At, book: &mut Book) -> bool {
@@ -74,5 +83,7 @@ fn totals(walk: &Walk, book: &mut Book) {
     book.equal(Law::Total, At::walk(walk.walk, "recompute"), walk.recompute, sum(Pass::Recompute));
     book.equal(Law::Total, At::walk(walk.walk, "backward"), walk.backward, sum(Pass::Backward));
     let seconds: f64 = walk.operations.iter().map(|o: &Operation| o.seconds.0).sum();
-    book.close(Law::Total, At::walk(walk.walk, "seconds"), walk.seconds.0, seconds);
+    let (once, each) = walk.beside;
+    let beside = once.0 + each.0 * walk.operations.len() as f64;
+    book.close(Law::Total, At::walk(walk.walk, "seconds"), walk.seconds.0, seconds + beside);
 }

@@ -34,8 +34,25 @@ impl Recomputed {
         first.outputs.len() == again.outputs.len() && self.done.insert(index)
     }
 
+    /// Whether each of some operations that are recomputed in a row makes something that a later one of them, or `next` after them, reads:
+    /// nothing is recomputed before it is asked for.
+    pub fn are_asked_for(row: &[Operation], next: Option<&Operation>) -> bool {
+        let reads = |reader: &Operation, o: &Operation| o.outputs.iter().any(|id| reader.inputs.contains(id));
+        row.iter().enumerate().all(|(i, o)| row[i + 1..].iter().chain(next).any(|reader| reads(reader, o)))
+    }
+
+    /// Backward and what is recomputed read the twins of what is recomputed, and never what forward made: that is gone by then.
+    fn twins_are_read(&self, walk: &Walk, book: &mut Book) {
+        let originals: BTreeSet<u32> = self.twins.values().copied().collect();
+        for (i, o) in walk.operations.iter().enumerate().filter(|(_, o)| o.pass != Pass::Forward) {
+            let kept = o.inputs.iter().find(|id| originals.contains(id));
+            book.equal(Law::Recompute, At::walk(walk.walk, "inputs").operation(i), kept, None);
+        }
+    }
+
     /// Holds what was recomputed against what is stated.
     pub fn check(&self, content: &Content, walk: &Walk, output_weight: impl Fn(u64) -> u32, book: &mut Book) {
+        self.twins_are_read(walk, book);
         let mut found: BTreeMap<(usize, u64), u64> = BTreeMap::new();
         for index in &self.done {
             let operation = &walk.operations[*index];

@@ -7,9 +7,6 @@ use super::recipe::{Batch, Interval};
 use super::{At, Book, Law};
 use crate::units::{Flops, Tokens};
 
-/// Sustained rate of writing a checkpoint, in bytes a second: assumed by the planner, an ordinary disk.
-const DISK: f64 = 2.5e8;
-
 /// Where counting ends.
 const MOST_STEPS: u64 = 1 << 60;
 
@@ -199,7 +196,7 @@ impl Run<'_> {
         };
         let (evaluations, checkpoints) = (times(recipe.evaluation.every), times(recipe.checkpoint.every));
         let walks = recipe.evaluation.sequences.div_ceil(self.content.extents.batch.max(1));
-        let saving = self.content.checkpoint.as_f64() / DISK;
+        let saving = self.content.saving_time.0;
         (self.evaluation * walks as f64 * evaluations as f64 + saving * checkpoints as f64, evaluations, checkpoints)
     }
 }

@@ -44,11 +44,17 @@ impl Trace<'_> {
 
     /// Passes what is recomputed before the next operation.
     fn pass_recomputed(&mut self) {
+        let first = self.next;
         while let Some(again) = self.walk.operations.get(self.next).filter(|o| o.pass == Pass::Recompute && !self.lost) {
             let at = At::walk(self.walk.walk, "operations").operation(self.next);
             self.next += 1;
             let is_of_forward = self.again.take(self.walk, again);
             self.lost = !self.book.equal(Law::Recompute, at, is_of_forward, true);
+        }
+        if let Some(row) = self.walk.operations.get(first..self.next).filter(|row| !row.is_empty() && !self.lost) {
+            let at = At::walk(self.walk.walk, "operations").operation(first);
+            let asked = Recomputed::are_asked_for(row, self.walk.operations.get(self.next));
+            self.book.hold(Law::Recompute, at, asked, "recomputed here", "recomputed right before what asks for it");
         }
     }
 

@@ -1,6 +1,6 @@
-//! Laws of workspace: what an operation takes beside its operands, on the CPU and as a chain of plain operations on a card.
+//! Laws of workspace on the CPU: what an operation takes beside its operands. `tests/memory.rs` measures them on the heap.
 //!
-//! The numbers are the ones that `tests/memory.rs` measures on the CPU's heap; for cards they are bounds that no card has confirmed.
+//! On a card it follows from the chain of an operation: see [`super::card`].
 
 use super::format::{Op, Tensor};
 use super::graph::bytes;
@@ -25,30 +25,6 @@ pub fn on_cpu(op: &Op, inputs: &[&Tensor], threads: u64) -> u64 {
         Op::SumSquares => partial_sums(inputs[0]),
         Op::ClipFactor { .. } => inputs.len() as u64 * 8,
         _ => 0,
-    }
-}
-
-/// Workspace of an operation on a card: what its chain holds at once beside operands and results.
-pub fn on_card(op: &Op, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
-    let first = inputs.first().map_or(0, |t| bytes(t));
-    let times = |n: u64| first.saturating_mul(n);
-    match op {
-        Op::MatMulAccumulate { .. } => bytes(outputs[0]),
-        Op::Attention { .. } => times(4).saturating_add(bytes(outputs[1]).saturating_mul(2)),
-        Op::AttentionGradient { .. } => times(5).saturating_add(bytes(inputs[4]).saturating_mul(3)),
-        Op::EmbeddingGradient | Op::AddPosition => first.saturating_add(bytes(inputs[1])),
-        Op::PositionGradient => times(2),
-        Op::LayerNorm { .. } => times(2).saturating_add(bytes(outputs[1]).saturating_mul(2)),
-        Op::LayerNormGradient => times(4).saturating_add(bytes(inputs[2]).saturating_mul(4)),
-        Op::GeluGlu => times(3),
-        Op::GeluGluGradient => times(5),
-        Op::ScatterRows { .. } => first.saturating_add(bytes(outputs[0])),
-        Op::CrossEntropy => times(2).saturating_add(bytes(outputs[1]).saturating_mul(4)),
-        Op::CrossEntropyGradient => times(2).saturating_add(bytes(inputs[1]).saturating_mul(2)),
-        Op::SumSquares => times(2).saturating_add(partial_sums(inputs[0])),
-        Op::ClipFactor { .. } => inputs.len() as u64 * 8,
-        Op::AdamW { .. } => times(4),
-        Op::Embedding | Op::Zeros { .. } | Op::MatMul { .. } | Op::Add | Op::SelectRows => 0,
     }
 }
 

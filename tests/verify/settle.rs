@@ -54,7 +54,7 @@ fn settle_walk(walk: &mut Walk) {
     }
     walk.peak = highest.unwrap();
     let flops = |pass| walk.operations.iter().filter(|o| o.pass == pass).map(|o| o.flops).sum::<Flops>();
-    (walk.forward, walk.backward) = (flops(Pass::Forward), flops(Pass::Backward));
+    (walk.forward, walk.recompute, walk.backward) = (flops(Pass::Forward), flops(Pass::Recompute), flops(Pass::Backward));
     walk.seconds = Seconds(walk.operations.iter().map(|o| o.seconds.0).sum());
 }
 
@@ -71,7 +71,7 @@ fn settle_run(content: &mut Content) {
     run.tokens = Tokens(run.micro_steps * content.micro_tokens);
     run.flops = micro_flops * run.micro_steps;
     let walks = content.recipe.evaluation.sequences.div_ceil(content.extents.batch) * run.evaluations;
-    let saving = content.checkpoint.as_f64() / 2.5e8 * run.checkpoints as f64;
+    let saving = content.saving_time.0 * run.checkpoints as f64;
     run.overhead = Seconds(evaluate * walks as f64 + saving);
     run.seconds = Seconds(seconds + run.overhead.0);
 }

@@ -16,12 +16,17 @@ pub struct Tampering {
     pub change: fn(&mut Content) -> Option<()>,
 }
 
-const fn t(name: &'static str, law: &'static str, change: fn(&mut Content) -> Option<()>) -> Tampering {
+pub const fn t(name: &'static str, law: &'static str, change: fn(&mut Content) -> Option<()>) -> Tampering {
     Tampering { name, law, change }
 }
 
+/// Whether the device is a card with the catalog's numbers, none of the user's.
+fn is_listed(c: &Content) -> bool {
+    c.processor.is_none() && !c.device.memory.source.contains("devices.ron")
+}
+
 /// The first operation of a name in a walk.
-fn op<'a>(c: &'a mut Content, walk: WalkName, name: &str) -> Option<&'a mut Operation> {
+pub fn op<'a>(c: &'a mut Content, walk: WalkName, name: &str) -> Option<&'a mut Operation> {
     c.walks[walk as usize].operations.iter_mut().find(|o| o.op.name() == name)
 }
 
@@ -130,22 +135,22 @@ pub const TAMPERINGS: &[Tampering] = &[
     t("a parameter does not decay", "parameters", |c| Some(c.parameters[0].decays = false)),
     t("the last parameter is left out", "parameters", |c| c.parameters.pop().map(|_| ())),
     // The device.
-    t("the card's bandwidth is higher", "device", |c| (c.processor.is_none()).then(|| c.device.bandwidth.value.0 *= 2.0)),
-    t("the card's peak is higher", "device", |c| (c.processor.is_none()).then(|| c.device.peak.value = FlopRate(1e15))),
-    t("the card has more memory", "device", |c| (c.processor.is_none()).then(|| c.device.memory.value += Bytes::gib(1))),
-    t("the card's process takes less", "device", |c| (c.processor.is_none()).then(|| c.device.overhead.value = Bytes(0))),
-    t("the card is more efficient", "device", |c| (c.processor.is_none()).then(|| c.device.efficiency.value = 0.99)),
-    t("the card launches faster", "device", |c| (c.processor.is_none()).then(|| c.device.launch.value = Seconds(1e-6))),
-    t("a source of the card is another", "device", |c| (c.processor.is_none()).then(|| c.device.peak.source = "hearsay".into())),
-    t("the card is called another card", "device", |c| (c.processor.is_none()).then(|| c.device.name = "rtx-4090".into())),
-    t("a rate is no number", "device", |c| Some(c.device.peak.value = FlopRate(f64::NAN))),
+    t("the card's bandwidth is higher", "device", |c| is_listed(c).then(|| c.device.bandwidth.value.0 *= 2.0)),
+    t("the card's peak is higher", "device", |c| is_listed(c).then(|| c.device.peaks.f32.value = FlopRate(1e15))),
+    t("the card has more memory", "device", |c| is_listed(c).then(|| c.device.memory.value += Bytes::gib(1))),
+    t("the card's process takes less", "device", |c| is_listed(c).then(|| c.device.overhead.value = Bytes(0))),
+    t("the card is more efficient", "device", |c| is_listed(c).then(|| c.device.efficiency.value = 0.99)),
+    t("the card launches faster", "device", |c| is_listed(c).then(|| c.device.launch.value = Seconds(1e-6))),
+    t("a source of the card is another", "device", |c| is_listed(c).then(|| c.device.peaks.f32.source = "hearsay".into())),
+    t("the card is called another card", "device", |c| is_listed(c).then(|| c.device.name = "rtx-4090".into())),
+    t("a rate is no number", "device", |c| Some(c.device.peaks.f32.value = FlopRate(f64::NAN))),
     t("a rate is infinite", "device", |c| Some(c.device.bandwidth.value.0 = f64::INFINITY)),
     t("a processor is named for a card", "device", |c| c.processor.is_none().then(|| c.processor = Some("x".into()))),
     t("no processor is named", "device", |c| c.processor.take().map(|_| ())),
     t("a CPU is called a card", "device", |c| c.processor.is_some().then(|| c.device.name = "rtx-4090".into())),
     t("a CPU has more threads", "workspace", |c| match &mut c.device.kind {
         cramplan::device::DeviceKind::Cpu { threads } => Some(*threads += 1),
-        cramplan::device::DeviceKind::Cuda => None,
+        cramplan::device::DeviceKind::Cuda | cramplan::device::DeviceKind::Rocm => None,
     }),
     // Order.
     t("two dependent operations change places", "order", |c| swap(c, First, 0, 1)),
@@ -274,6 +279,13 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(())
     }),
     // What operations cost.
+    t("an operand is said to be gone", "live", |c| {
+        let o = op(c, First, "MatMul")?;
+        Some(o.absent.push(o.inputs[0]))
+    }),
+    t("an operand that is gone is said to be there", "live", |c| {
+        c.walks[0].operations.iter_mut().find(|o| !o.absent.is_empty())?.absent.pop().map(|_| ())
+    }),
     t("an attention takes less workspace", "workspace", |c| Some(op(c, First, "Attention")?.workspace.0 -= 4)),
     t("a gradient of attention takes none", "workspace", |c| Some(op(c, Further, "AttentionGradient")?.workspace = Bytes(0))),
     t("a sum of squares takes a byte less", "workspace", |c| Some(op(c, Update, "SumSquares")?.workspace.0 -= 1)),
@@ -288,6 +300,11 @@ pub const TAMPERINGS: &[Tampering] = &[
     t("an update moves nothing", "traffic", |c| Some(op(c, Update, "AdamW")?.moved = Bytes(0))),
     t("an operation takes a thousandth less time", "time", |c| Some(op(c, First, "MatMul")?.seconds.0 *= 0.999)),
     t("an operation takes no time", "time", |c| Some(op(c, Update, "AdamW")?.seconds = Seconds(0.0))),
+    t("time beside the operations is added", "time", |c| {
+        c.walks[2].beside.0.0 -= 1.0;
+        Some(c.walks[2].seconds.0 -= 1.0)
+    }),
+    t("a micro-step has other time beside its operations", "time", |c| Some(c.walks[1].beside.1.0 += 1e-6)),
     t("an operation's time is no number", "time", |c| Some(op(c, Evaluate, "Attention")?.seconds = Seconds(f64::NAN))),
     // Sums of bytes.
     t("a byte fewer lives during an operation", "live", |c| Some(c.walks[0].operations[4].during.0 -= 1)),
@@ -333,6 +350,7 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(())
     }),
     t("a checkpoint is smaller", "checkpoint", |c| Some(c.checkpoint.0 -= 12)),
+    t("a checkpoint is written faster", "checkpoint", |c| Some(c.saving_time.0 *= 0.5)),
     t("saving takes less", "checkpoint", |c| Some(c.saving.weights.0 -= 4)),
     // Batch and run.
     t("a micro-batch fewer in a step", "batch", |c| Some(c.accumulation -= 1)),
@@ -443,9 +461,9 @@ pub const CARRIED_THROUGH: &[Tampering] = &[
         }
         Some(())
     }),
-    t("every product has half its FLOPs", "flops", |c| {
-        for o in c.walks.iter_mut().flat_map(|w| &mut w.operations).filter(|o| o.flops > Flops::ZERO) {
-            // The time stays what it was with all of them, where traffic does not bind it.
+    t("every attention has a FLOP fewer", "flops", |c| {
+        // Its time is that of its traffic, and stays.
+        for o in c.walks.iter_mut().flat_map(|w| &mut w.operations).filter(|o| o.op.name().starts_with("Attention")) {
             o.flops.0 -= 1;
         }
         Some(())

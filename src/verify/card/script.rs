@@ -1,0 +1,385 @@
+//! The plain forms of the operations as scripts: which tensor functions follow each other, on which results.
+
+use crate::verify::format::Op;
+
+/// A step reads registers and makes one. Operands are the first registers, then the results of the steps.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A new tensor of a shape, from what is read: rows by number, parts joined, numbers sent, a constant.
+    Make(Vec<u64>, Vec<usize>),
+    /// A function of each element.
+    Each(usize),
+    /// A function of the elements of two.
+    Both(usize, usize),
+    /// A sum, mean or maximum along a dimension.
+    Fold(usize, usize),
+    /// A matrix product, one for each batch.
+    Product(usize, usize),
+    /// Two dimensions swapped.
+    Swap(usize, usize, usize),
+    /// Another shape.
+    Shape(usize, Vec<u64>),
+    /// Some rows: from which on, and how many.
+    Piece(usize, u64, u64),
+    /// Values written into a tensor at numbers.
+    Into(usize, [usize; 2]),
+}
+
+impl Step {
+    /// The registers that it reads.
+    pub fn reads(&self) -> Vec<usize> {
+        match self {
+            Self::Make(_, from) => from.clone(),
+            Self::Each(x) | Self::Fold(x, _) | Self::Swap(x, ..) | Self::Shape(x, _) | Self::Piece(x, ..) => vec![*x],
+            Self::Both(a, b) | Self::Product(a, b) => vec![*a, *b],
+            Self::Into(x, [numbers, values]) => vec![*x, *numbers, *values],
+        }
+    }
+}
+
+/// A plain form.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// The steps in order.
+    pub steps: Vec<Step>,
+    /// Registers that are the outputs.
+    pub outputs: Vec<usize>,
+    operands: usize,
+    last: Vec<usize>,
+}
+
+impl Script {
+    /// The last step that reads a register; past all where it is an output, or nothing reads it.
+    pub fn last_use(&self, register: usize) -> usize {
+        self.last.get(register).copied().unwrap_or(usize::MAX)
+    }
+
+    fn push(&mut self, step: Step) -> usize {
+        self.steps.push(step);
+        self.operands + self.steps.len() - 1
+    }
+
+    fn make(&mut self, shape: &[u64], from: &[usize]) -> usize {
+        self.push(Step::Make(shape.to_vec(), from.to_vec()))
+    }
+
+    fn each(&mut self, x: usize) -> usize {
+        self.push(Step::Each(x))
+    }
+
+    fn both(&mut self, a: usize, b: usize) -> usize {
+        self.push(Step::Both(a, b))
+    }
+
+    fn fold(&mut self, x: usize, dimension: usize) -> usize {
+        self.push(Step::Fold(x, dimension))
+    }
+
+    fn product(&mut self, a: usize, b: usize) -> usize {
+        self.push(Step::Product(a, b))
+    }
+
+    fn swap(&mut self, x: usize, i: usize, j: usize) -> usize {
+        self.push(Step::Swap(x, i, j))
+    }
+
+    fn shape(&mut self, x: usize, shape: &[u64]) -> usize {
+        self.push(Step::Shape(x, shape.to_vec()))
+    }
+
+    /// Outputs are kept flat.
+    fn outputs(&mut self, made: &[usize], flat: &[u64]) {
+        for (x, elements) in made.iter().zip(flat) {
+            let x = self.shape(*x, &[*elements]);
+            self.outputs.push(x);
+        }
+    }
+
+    fn end(mut self) -> Self {
+        let mut last = vec![usize::MAX; self.operands + self.steps.len()];
+        for (at, step) in self.steps.iter().enumerate() {
+            step.reads().into_iter().for_each(|register| last[register] = at);
+        }
+        self.outputs.iter().for_each(|register| last[*register] = usize::MAX);
+        self.last = last;
+        self
+    }
+}
+
+fn count(shape: &[u64]) -> u64 {
+    shape.iter().fold(1, |n: u64, extent| n.saturating_mul(*extent))
+}
+
+/// The script of an operation on operands of lawful shapes.
+pub fn script(op: &Op, shapes: &[Vec<u64>]) -> Script {
+    let mut s = Script { steps: Vec::new(), outputs: Vec::new(), operands: shapes.len(), last: Vec::new() };
+    match op {
+        Op::Embedding | Op::EmbeddingGradient | Op::Zeros { .. } | Op::SelectRows | Op::ScatterRows { .. } => {
+            rows(op, shapes, &mut s);
+        }
+        Op::AddPosition | Op::PositionGradient => positions(op, shapes, &mut s),
+        Op::LayerNorm { .. } => norm(shapes, &mut s),
+        Op::LayerNormGradient => norm_gradient(shapes, &mut s),
+        Op::MatMul { transpose_a, transpose_b } => {
+            let product = product(*transpose_a, *transpose_b, 0, &mut s);
+            let extent = |i: usize, turned: bool| shapes[i][usize::from(turned)];
+            s.outputs(&[product], &[extent(0, *transpose_a).saturating_mul(extent(1, !*transpose_b))]);
+        }
+        Op::MatMulAccumulate { transpose_a, transpose_b } => {
+            let product = product(*transpose_a, *transpose_b, 1, &mut s);
+            let sum = s.both(0, product);
+            s.outputs(&[sum], &[count(&shapes[0])]);
+        }
+        Op::Attention { heads, sequence } => attention(*heads, *sequence, shapes, &mut s),
+        Op::AttentionGradient { heads, sequence } => attention_gradient(*heads, *sequence, shapes, &mut s),
+        Op::GeluGlu | Op::GeluGluGradient | Op::Add => elementwise(op, count(&shapes[0]), &mut s),
+        Op::CrossEntropy => loss(shapes, &mut s),
+        Op::CrossEntropyGradient => loss_gradient(shapes, &mut s),
+        Op::SumSquares => {
+            let rows = if shapes[0].len() == 2 { shapes[0][0] } else { 1 };
+            let g = s.shape(0, &[rows, count(&shapes[0]) / rows.max(1)]);
+            let square = s.both(g, g);
+            let sums = s.fold(square, 1);
+            let sum = s.fold(sums, 0);
+            s.outputs(&[sum], &[1]);
+        }
+        Op::ClipFactor { max } => clip(max.is_some(), shapes.len(), &mut s),
+        Op::AdamW { .. } => adam(count(&shapes[0]), &mut s),
+    }
+    s.end()
+}
+
+fn rows(op: &Op, shapes: &[Vec<u64>], s: &mut Script) {
+    let made = match op {
+        Op::Zeros { shape } => {
+            let zeros = s.make(&[count(shape)], &[]);
+            return s.outputs(&[zeros], &[count(shape)]);
+        }
+        Op::EmbeddingGradient => {
+            let ids = s.make(&shapes[2], &[]);
+            (s.push(Step::Into(0, [ids, 1])), count(&shapes[0]))
+        }
+        Op::ScatterRows { total } => {
+            let rows = s.make(&shapes[1], &[]);
+            let zeros = s.make(&[*total, shapes[0][1]], &[]);
+            (s.push(Step::Into(zeros, [rows, 0])), total.saturating_mul(shapes[0][1]))
+        }
+        _ => {
+            let numbers = s.make(&shapes[1], &[]);
+            let shape = [shapes[1][0], shapes[0][1]];
+            (s.make(&shape, &[0, numbers]), count(&shape))
+        }
+    };
+    s.outputs(&[made.0], &[made.1]);
+}
+
+fn positions(op: &Op, shapes: &[Vec<u64>], s: &mut Script) {
+    let (all, table) = (count(&shapes[0]), [1, shapes[1][0], shapes[1][1]]);
+    let sequences = [shapes[0][0] / shapes[1][0].max(1), shapes[1][0], shapes[1][1]];
+    let x = s.shape(0, &sequences);
+    if *op == Op::AddPosition {
+        let flat = s.shape(1, &[count(&table)]);
+        let offset = s.both(flat, 2);
+        let offset = s.shape(offset, &table);
+        let sum = s.both(x, offset);
+        return s.outputs(&[sum], &[all]);
+    }
+    let table = s.shape(1, &table);
+    let sum = s.fold(x, 0);
+    let product = s.both(sum, table);
+    let sums = s.fold(product, 2);
+    let sum = s.fold(sums, 1);
+    s.outputs(&[sum], &[1]);
+}
+
+fn norm(shapes: &[Vec<u64>], s: &mut Script) {
+    let row = [1, shapes[0][1]];
+    let (gain, bias) = (s.shape(1, &row), s.shape(2, &row));
+    let mean = s.fold(0, 1);
+    let centred = s.both(0, mean);
+    let square = s.both(centred, centred);
+    let variance = s.fold(square, 1);
+    let scale = s.each(variance);
+    let y = s.both(centred, scale);
+    let y = s.both(y, gain);
+    let y = s.both(y, bias);
+    s.outputs(&[y, mean, scale], &[count(&shapes[0]), shapes[0][0], shapes[0][0]]);
+}
+
+fn norm_gradient(shapes: &[Vec<u64>], s: &mut Script) {
+    let (dy, [t, d]) = (0, [shapes[0][0], shapes[0][1]]);
+    let (mean, scale, gain) = (s.shape(2, &[t, 1]), s.shape(3, &[t, 1]), s.shape(4, &[1, d]));
+    let centred = s.both(1, mean);
+    let normal = s.both(centred, scale);
+    let dbias = s.fold(dy, 0);
+    let product = s.both(dy, normal);
+    let dgain = s.fold(product, 0);
+    let product = s.both(product, gain);
+    let along = s.fold(product, 1);
+    let g = s.both(dy, gain);
+    let average = s.fold(g, 1);
+    let dx = s.both(g, average);
+    let along = s.both(normal, along);
+    let dx = s.both(dx, along);
+    let dx = s.both(dx, scale);
+    s.outputs(&[dx, dgain, dbias], &[t.saturating_mul(d), d, d]);
+}
+
+fn product(transpose_a: bool, transpose_b: bool, first: usize, s: &mut Script) -> usize {
+    let a = if transpose_a { s.swap(first, 0, 1) } else { first };
+    let b = if transpose_b { s.swap(first + 1, 0, 1) } else { first + 1 };
+    s.product(a, b)
+}
+
+/// Rows of D elements as heads of each sequence: B, H, S, D/H.
+fn apart(x: usize, rows: &[u64], heads: u64, sequence: u64, s: &mut Script) -> usize {
+    let x = s.shape(x, &[rows[0] / sequence.max(1), sequence, heads, rows[1] / heads.max(1)]);
+    s.swap(x, 1, 2)
+}
+
+/// And back.
+fn together(x: usize, elements: u64, s: &mut Script) -> usize {
+    let x = s.swap(x, 1, 2);
+    s.shape(x, &[elements])
+}
+
+fn attention(heads: u64, sequence: u64, shapes: &[Vec<u64>], s: &mut Script) {
+    let [q, k, v] = [0, 1, 2].map(|i| apart(i, &shapes[0], heads, sequence, s));
+    let k = s.swap(k, 2, 3);
+    let scores = s.product(q, k);
+    let scores = s.each(scores);
+    let top = s.fold(scores, 3);
+    let e = s.both(scores, top);
+    let e = s.each(e);
+    let sum = s.fold(e, 3);
+    let p = s.both(e, sum);
+    let context = s.product(p, v);
+    let all = count(&shapes[0]);
+    let context = together(context, all, s);
+    s.outputs(&[context, p], &[all, shapes[0][0].saturating_mul(heads).saturating_mul(sequence)]);
+}
+
+fn attention_gradient(heads: u64, sequence: u64, shapes: &[Vec<u64>], s: &mut Script) {
+    let all = count(&shapes[0]);
+    let [dout, q, k, v] = [0, 1, 2, 3].map(|i| apart(i, &shapes[0], heads, sequence, s));
+    let p = 4;
+    let v = s.swap(v, 2, 3);
+    let dp = s.product(dout, v);
+    let turned = s.swap(p, 2, 3);
+    let dv = s.product(turned, dout);
+    let dv = together(dv, all, s);
+    let products = s.both(dp, p);
+    let along = s.fold(products, 3);
+    let along = s.both(p, along);
+    let ds = s.both(products, along);
+    let ds = s.each(ds);
+    let dq = s.product(ds, k);
+    let dq = together(dq, all, s);
+    let ds = s.swap(ds, 2, 3);
+    let dk = s.product(ds, q);
+    let dk = together(dk, all, s);
+    s.outputs(&[dq, dk, dv], &[all; 3]);
+}
+
+fn elementwise(op: &Op, n: u64, s: &mut Script) {
+    let flat = |x: usize, s: &mut Script| s.shape(x, &[n]);
+    if *op == Op::Add {
+        let (a, b) = (flat(0, s), flat(1, s));
+        let sum = s.both(a, b);
+        return s.outputs(&[sum], &[n]);
+    }
+    if *op == Op::GeluGlu {
+        let (value, gate) = (flat(0, s), flat(1, s));
+        let phi = s.each(gate);
+        let gelu = s.both(phi, gate);
+        let gated = s.both(gelu, value);
+        return s.outputs(&[gated], &[n]);
+    }
+    let (dy, value, gate) = (flat(0, s), flat(1, s), flat(2, s));
+    let phi = s.each(gate);
+    let square = s.both(gate, gate);
+    let density = s.each(square);
+    let slope = s.both(density, gate);
+    let slope = s.both(slope, phi);
+    let gelu = s.both(phi, gate);
+    let dvalue = s.both(gelu, dy);
+    let slope = s.both(slope, value);
+    let dgate = s.both(slope, dy);
+    s.outputs(&[dvalue, dgate], &[n; 2]);
+}
+
+/// Pieces of rows of which the exponentials are there at once.
+const PIECES: u64 = 8;
+
+fn loss(shapes: &[Vec<u64>], s: &mut Script) {
+    let n = shapes[0][0];
+    let labels = s.make(&shapes[1], &[]);
+    let labels = s.shape(labels, &[n, 1]);
+    let length = n.div_ceil(PIECES).max(1);
+    let mut parts = Vec::new();
+    for start in (0..n.div_ceil(length)).map(|i| i * length) {
+        let length = length.min(n - start);
+        let x = s.push(Step::Piece(0, start, length));
+        let top = s.fold(x, 1);
+        let e = s.both(x, top);
+        let e = s.each(e);
+        let sum = s.fold(e, 1);
+        let log = s.each(sum);
+        let lse = s.both(log, top);
+        parts.push(s.shape(lse, &[length]));
+    }
+    let lse = s.make(&[n], &parts);
+    let label = s.make(&[n, 1], &[0, labels]);
+    let label = s.shape(label, &[n]);
+    let rows = s.both(lse, label);
+    let weighted = s.both(rows, 2);
+    let loss = s.fold(weighted, 0);
+    s.outputs(&[loss, lse, rows], &[1, n, n]);
+}
+
+fn loss_gradient(shapes: &[Vec<u64>], s: &mut Script) {
+    let n = shapes[0][0];
+    let labels = s.make(&shapes[1], &[]);
+    let [labels, weights, lse] = [labels, 2, 3].map(|x| s.shape(x, &[n, 1]));
+    let e = s.both(0, lse);
+    let e = s.each(e);
+    let scaled = s.both(e, weights);
+    let weights = s.each(weights);
+    let gradient = s.push(Step::Into(scaled, [labels, weights]));
+    s.outputs(&[gradient], &[count(&shapes[0])]);
+}
+
+fn clip(clips: bool, inputs: usize, s: &mut Script) {
+    let all: Vec<usize> = (0..inputs).collect();
+    let sums = s.make(&[inputs as u64], &all);
+    let sum = s.fold(sums, 0);
+    let norm = s.each(sum);
+    let factor = if clips {
+        let factor = s.each(norm);
+        let mask = s.make(&[1], &[]);
+        s.both(factor, mask)
+    } else {
+        s.make(&[1], &[])
+    };
+    let both = s.make(&[2], &[norm, factor]);
+    s.outputs(&[both], &[2]);
+}
+
+fn adam(n: u64, s: &mut Script) {
+    let [w, g, m, v] = [0, 1, 2, 3].map(|x| s.shape(x, &[n]));
+    let factor = s.push(Step::Piece(4, 1, 1));
+    let g = s.both(g, factor);
+    let m = s.each(m);
+    let part = s.each(g);
+    let m = s.both(m, part);
+    let v = s.each(v);
+    let square = s.both(g, g);
+    let square = s.each(square);
+    let v = s.both(v, square);
+    let root = s.each(v);
+    let step = s.both(m, root);
+    let step = s.each(step);
+    let w = s.each(w);
+    let w = s.both(w, step);
+    s.outputs(&[w, m, v], &[n; 3]);
+}
