@@ -203,10 +203,12 @@ fn pass_index(pass: Pass) -> usize {
     }
 }
 
-/// How many operations a walk has, those of all blocks counted.
+/// How many operations a walk has, those of all blocks counted and those that are done again left out: the same number, whatever is
+/// recomputed.
 pub fn operations(graphs: &StepGraphs, walk: Walk) -> u64 {
     let graph = graphs.walk(walk);
-    graph.nodes().map(|node| block_of(graphs, graph, node).map_or(1, |block| graphs.times(block))).sum()
+    let once = graph.nodes().filter(|node| node.pass != Pass::Recompute);
+    once.map(|node| block_of(graphs, graph, node).map_or(1, |block| graphs.times(block))).sum()
 }
 
 /// Whether an operation takes one operand of each parameter.

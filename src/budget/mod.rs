@@ -41,7 +41,8 @@ pub const ASSUMED_DISK: ByteRate = ByteRate(2.5e8);
 const QUEUES: Bytes = Bytes(256 << 10);
 
 /// Room for what a run keeps for each operation of a micro-step on the CPU, in all walks together: lifetimes, the slot and burn's
-/// handle of each tensor. A bound, assumed: with the queues, 0.9 to 2.3 KB were seen by `tests/memory.rs`, at 79 to 367 operations.
+/// handle of each tensor. Operations that are done again share it, so that all recomputations have the same room. A bound, assumed:
+/// with the queues, 0.9 to 2.3 KB were seen by `tests/memory.rs`, at 79 to 367 operations.
 const LISTS_PER_OPERATION: Bytes = Bytes(2 << 10);
 
 /// Room for the lists that a run is made of.
