@@ -102,6 +102,7 @@ pub mod diag;
 pub mod editor;
 #[cfg(feature = "exec")]
 pub mod exec;
+pub mod heap;
 pub mod ledger;
 pub mod pipeline;
 pub mod plan;

@@ -9,6 +9,7 @@ use peak_alloc::PeakAlloc;
 static HEAP: PeakAlloc = PeakAlloc;
 
 fn main() -> ExitCode {
+    cramplan::heap::keep_big_buffers();
     let host =
         Host { heap: || HEAP.current_usage(), heap_peak: || HEAP.peak_usage(), reset_heap_peak: || HEAP.reset_peak_usage() };
     cramplan(std::env::args_os(), host).into()

@@ -65,19 +65,23 @@ pub struct Composer<'a> {
     recipe: &'a Recipe,
     device: &'a Device,
     plain: Point,
-    costs: &'a Costs,
+    costs: Costs,
     /// What each walk goes through, in the order of the walks.
     steps: Vec<Vec<Step>>,
     /// In the order of the walks, for the sets of these kinds.
     pieces: Box<[Pieces; WALKS.len()]>,
-    built: Option<Kinds>,
+    /// The sets whose pieces there are.
+    built: [bool; Kinds::COUNT],
+    /// By kind, what a token takes where the fewest blocks recompute that kind alone; found when it is first asked for.
+    least: Option<[f64; Kind::ALL.len()]>,
 }
 
 impl<'a> Composer<'a> {
     /// Starts from the plan that recomputes nothing.
-    pub fn new(recipe: &'a Recipe, device: &'a Device, plain: &Point, costs: &'a Costs) -> Self {
+    pub fn new(recipe: &'a Recipe, device: &'a Device, plain: Point, costs: Costs) -> Self {
         let steps = costs.micro_steps.iter().map(|walk| walk.all.iter().map(Step::of).collect()).collect();
-        Self { recipe, device, plain: *plain, costs, steps, pieces: Box::default(), built: None }
+        let built = [false; Kinds::COUNT];
+        Self { recipe, device, plain, costs, steps, pieces: Box::default(), built, least: None }
     }
 
     /// The plan that recomputes nothing.
@@ -92,9 +96,23 @@ impl<'a> Composer<'a> {
         (bytes(self.costs.micro_steps[0].start.total()) + inputs).max(self.costs.elsewhere())
     }
 
+    /// The largest tensor of any walk.
+    pub fn largest(&self) -> Bytes {
+        self.costs.largest
+    }
+
     /// The kinds that a plan can recompute, in the fewest blocks at least, without taking longer than so for a token. More kinds take no less
     /// than one of them.
-    pub fn affordable(&self, per_token: f64) -> Kinds {
+    pub fn affordable(&mut self, per_token: f64) -> Kinds {
+        let least = match self.least {
+            Some(least) => least,
+            None => *self.least.insert(self.least_times()),
+        };
+        let affordable = Kind::ALL.into_iter().zip(least).filter(|(_, least)| *least <= per_token * ROUNDING);
+        affordable.fold(Kinds::default(), |kinds, (kind, _)| kinds.with(kind))
+    }
+
+    fn least_times(&self) -> [f64; Kind::ALL.len()] {
         let alone = Kind::ALL.map(|kind| Kinds::default().with(kind));
         let groups = std::iter::once(Kinds::default()).chain(alone).map(|kinds| Group { kinds, times: 1 }).collect();
         let graphs = StepGraphs::folded(self.recipe, self.plain.micro_batch, groups);
@@ -102,10 +120,9 @@ impl<'a> Composer<'a> {
         let mut backward = all.iter().filter(|segment| segment.backward && segment.block.is_some()).rev();
         let nothing = backward.next().map_or(0.0, |segment| segment.time.0);
         let fewest = levels(self.recipe.model.depth).into_iter().find(|blocks| *blocks > 0).unwrap_or(1) as f64;
-        let tokens = (self.plain.micro_batch * self.recipe.model.sequence) as f64;
-        let least = backward.map(|segment| self.plain.per_token + (segment.time.0 - nothing) * fewest / tokens);
-        let affordable = Kind::ALL.into_iter().zip(least).filter(|(_, least)| *least <= per_token * ROUNDING);
-        affordable.fold(Kinds::default(), |kinds, (kind, _)| kinds.with(kind))
+        let tokens = self.micro_tokens() as f64;
+        let mut least = backward.map(|segment| self.plain.per_token + (segment.time.0 - nothing) * fewest / tokens);
+        array::from_fn(|_| least.next().unwrap_or(f64::INFINITY))
     }
 
     /// The plan with the lowest peak of those that recompute some of `kinds` and take at most so long for a token, or `best` where that is
@@ -171,12 +188,13 @@ impl<'a> Composer<'a> {
         self.plain.micro_batch * self.recipe.model.sequence
     }
 
-    /// Plans the blocks that recompute some of these kinds.
+    /// Plans the blocks that recompute some of these kinds, those that were not yet.
     fn build(&mut self, kinds: Kinds) {
-        if self.built.is_some_and(|built| kinds.is_within(built)) {
+        let sets = (0..Kinds::COUNT).map(Kinds::number).filter(|set| set.is_within(kinds) && !self.built[set.index()]);
+        let sets: Vec<Kinds> = sets.collect();
+        if sets.is_empty() {
             return;
         }
-        let sets: Vec<Kinds> = (0..Kinds::COUNT).map(Kinds::number).filter(|set| set.is_within(kinds)).collect();
         let groups = sets.iter().map(|kinds| Group { kinds: *kinds, times: 1 }).collect();
         let graphs = StepGraphs::folded(self.recipe, self.plain.micro_batch, groups);
         for (walk, pieces) in WALKS.into_iter().zip(self.pieces.iter_mut()).take(self.costs.micro_steps.len()) {
@@ -187,7 +205,7 @@ impl<'a> Composer<'a> {
                 }
             }
         }
-        self.built = Some(kinds);
+        sets.iter().for_each(|set| self.built[set.index()] = true);
     }
 
     fn point(&self, recompute: Recompute) -> Point {

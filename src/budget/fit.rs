@@ -110,8 +110,9 @@ pub fn fit(recipe: &Recipe, device: &Device) -> Estimate {
     let mut limit = allowed;
     let mut tries = 0;
     let fixed = Fixed::of(recipe, device);
+    let mut space = Space::of(recipe, device, &fixed);
     loop {
-        let point = choose_with(recipe, device, &fixed, limit);
+        let point = space.choose(limit);
         let mut estimate = estimate_with(recipe, device, &fixed, point.micro_batch, point.recompute);
         if estimate.peak.bytes > allowed {
             return estimate;
@@ -129,46 +130,63 @@ pub fn fit(recipe: &Recipe, device: &Device) -> Estimate {
 
 /// The plan of the space for a limit of memory; see the module's documentation for the order.
 pub fn choose(recipe: &Recipe, device: &Device, limit: Bytes) -> Point {
-    choose_with(recipe, device, &Fixed::of(recipe, device), limit)
+    Space::of(recipe, device, &Fixed::of(recipe, device)).choose(limit)
 }
 
-fn choose_with(recipe: &Recipe, device: &Device, fixed: &Fixed, limit: Bytes) -> Point {
-    let batches = match recipe.micro_batch {
-        MicroBatch::Fixed(batch) => vec![batch],
-        MicroBatch::Auto => candidates(recipe.full_batch()),
-    };
-    let asked = Recompute::asked(recipe);
-    let mut plain: Vec<(Point, Costs)> =
-        batches.into_iter().map(|batch| plain(recipe, device, fixed, batch, asked.unwrap_or(Recompute::NOTHING))).collect();
-    // What is too large for one reservation is too large however much is free; where everything is, the estimate says so.
-    if let Some(most) = largest_reservation(device)
-        && plain.iter().any(|(_, costs)| costs.largest <= most)
-    {
-        plain.retain(|(_, costs)| costs.largest <= most);
+/// The plans of a recipe on a device. What was found out about them for one limit is known for the next.
+struct Space<'a> {
+    /// By micro-batch, the fastest first.
+    composers: Vec<Composer<'a>>,
+    /// Whether what is recomputed is left open.
+    open: bool,
+}
+
+impl<'a> Space<'a> {
+    fn of(recipe: &'a Recipe, device: &'a Device, fixed: &Fixed) -> Self {
+        let batches = match recipe.micro_batch {
+            MicroBatch::Fixed(batch) => vec![batch],
+            MicroBatch::Auto => candidates(recipe.full_batch()),
+        };
+        let asked = Recompute::asked(recipe);
+        let composer = |batch| {
+            let (point, costs) = plain(recipe, device, fixed, batch, asked.unwrap_or(Recompute::NOTHING));
+            Composer::new(recipe, device, point, costs)
+        };
+        let mut composers: Vec<Composer<'a>> = batches.into_iter().map(composer).collect();
+        // What is too large for one reservation is too large however much is free; where everything is, the estimate says so.
+        if let Some(most) = largest_reservation(device)
+            && composers.iter().any(|composer| composer.largest() <= most)
+        {
+            composers.retain(|composer| composer.largest() <= most);
+        }
+        composers.sort_by(|a, b| a.plain().per_token.total_cmp(&b.plain().per_token));
+        Self { composers, open: asked.is_none() }
     }
-    plain.sort_by(|a, b| a.0.per_token.total_cmp(&b.0.per_token));
-    let points = || plain.iter().map(|(point, _)| *point);
-    let fastest = points().map(|point| point.per_token).fold(f64::INFINITY, f64::min);
-    let Some(pace) = lowest(points().filter(|point| point.per_token <= fastest * AS_GOOD)) else {
-        return Point { micro_batch: 1, recompute: Recompute::NOTHING, per_token: f64::INFINITY, peak: Bytes(u64::MAX) };
-    };
-    if asked.is_some() {
-        return settle(pace, limit, points());
+
+    fn choose(&mut self, limit: Bytes) -> Point {
+        let points: Vec<Point> = self.composers.iter().map(Composer::plain).collect();
+        let points = || points.iter().copied();
+        let fastest = points().map(|point| point.per_token).fold(f64::INFINITY, f64::min);
+        let Some(pace) = lowest(points().filter(|point| point.per_token <= fastest * AS_GOOD)) else {
+            return Point { micro_batch: 1, recompute: Recompute::NOTHING, per_token: f64::INFINITY, peak: Bytes(u64::MAX) };
+        };
+        if !self.open {
+            return settle(pace, limit, points());
+        }
+        let the = self.composers.iter_mut().fold(pace, |best, composer| composer.lowest_as_fast_as(best));
+        if the.peak <= limit {
+            return the;
+        }
+        // What fits without recomputing sets the pace, and most of the others cannot keep it.
+        let fitting = points().filter(|point| point.peak <= limit).reduce(|a, b| if b.is_faster_than(&a) { b } else { a });
+        let fastest = self.composers.iter_mut().fold(fitting, |best, composer| composer.fastest_within(limit, best));
+        fastest.unwrap_or_else(|| {
+            // Where no plan can be lower than one that is known already none is looked for.
+            let mut composers: Vec<&mut Composer<'a>> = self.composers.iter_mut().collect();
+            composers.sort_by_key(|composer| composer.least());
+            composers.into_iter().fold(the, |best, c| if c.least() > best.peak { best } else { c.lowest(best) })
+        })
     }
-    let mut composers: Vec<Composer<'_>> =
-        plain.iter().map(|(point, costs)| Composer::new(recipe, device, point, costs)).collect();
-    let the = composers.iter_mut().fold(pace, |best, composer| composer.lowest_as_fast_as(best));
-    if the.peak <= limit {
-        return the;
-    }
-    // What fits without recomputing sets the pace, and most of the others cannot keep it.
-    let fitting = points().filter(|point| point.peak <= limit).reduce(|a, b| if b.is_faster_than(&a) { b } else { a });
-    let fastest = composers.iter_mut().fold(fitting, |best, composer| composer.fastest_within(limit, best));
-    fastest.unwrap_or_else(|| {
-        // Where no plan can be lower than one that is known already none is looked for.
-        composers.sort_by_key(Composer::least);
-        composers.iter_mut().fold(the, |best, composer| if composer.least() > best.peak { best } else { composer.lowest(best) })
-    })
 }
 
 /// The plan where what is recomputed is fixed.

@@ -13,7 +13,6 @@ use super::{Exit, Host, calibration, complain, print, print_json, say};
 use crate::device::Device;
 use crate::device::calibration::{Calibration, FORMAT, Machine, Measured};
 use crate::device::law::{Entry, Kind, Work};
-use crate::exec::host::memory::keep_big_buffers;
 use crate::exec::probe::{Bench, Chain, Found, chains, probe as measure};
 use crate::ledger::write_durably;
 use crate::pipeline::{Inputs, compile};
@@ -25,7 +24,6 @@ const NOISY: Ratio = Ratio(0.06);
 
 /// Measures this machine and saves what it found.
 pub fn probe(options: &Probe, host: Host) -> Exit {
-    keep_big_buffers();
     let inventory = match Inventory::load() {
         Ok(inventory) => inventory,
         Err(broken) => return broken.refuse(options.format == Format::Json),

@@ -21,7 +21,6 @@ use crate::diag::{Code, Diagnostic};
 use crate::exec::corpus::corpus_spec;
 use crate::exec::device::{Wish, choose};
 use crate::exec::dry::dry_run;
-use crate::exec::host::memory::keep_big_buffers;
 use crate::exec::job::{Job, Pace, Start, Watch};
 use crate::exec::run::{Failure, run as train};
 use crate::exec::walk::Form;
@@ -53,7 +52,6 @@ pub fn run(options: &Run, host: Host) -> Exit {
 }
 
 fn dispatch(options: &Run, host: Host) -> Outcomes<Exit> {
-    keep_big_buffers();
     let inventory = Inventory::load().map_err(|broken| Stop(broken.refuse(false)))?;
     let hardware = hardware(&options.device, &inventory)?;
     if let Some(path) = &options.resume {

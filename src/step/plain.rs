@@ -225,12 +225,15 @@ impl<'a> Walked<'a> {
 
     /// What is left: results outlive the walk, sources that nothing needed go.
     fn end(&mut self) {
-        for (id, tensor) in self.graph.tensors() {
+        let count = self.graph.tensors().len();
+        let (mut needed, mut kept) = (vec![false; count], vec![false; count]);
+        self.graph.nodes().flat_map(|node| &node.inputs).for_each(|id| needed[id.0 as usize] = true);
+        self.graph.results().iter().for_each(|id| kept[id.0 as usize] = true);
+        for ((id, tensor), (needed, kept)) in self.graph.tensors().zip(needed.into_iter().zip(kept)) {
             let buffer = self.buffers[id.0 as usize];
-            let unused = || self.graph.nodes().all(|node| !node.inputs.contains(&id));
-            if self.graph.results().contains(&id) {
+            if kept {
                 self.events.push(Event::Kept { tensor: id, buffer });
-            } else if self.graph.is_source(id) && tensor.ty.dtype == DType::F32 && unused() {
+            } else if self.graph.is_source(id) && tensor.ty.dtype == DType::F32 && !needed {
                 self.events.push(Event::Give { buffer });
             }
         }

@@ -4,7 +4,6 @@
 
 pub mod math;
 pub mod matrix;
-pub mod memory;
 
 use rayon::prelude::*;
 
