@@ -26,6 +26,7 @@
 //! | `data` | `data::prepare` | raw text | tokenizer, token shards, batches |
 //! | `exec` | `exec::run::run` | plan | a training on burn |
 //! | [`ledger`] | | events | the run's directory |
+//! | [`heap`] | [`heap::keep_big_buffers`] | | freed memory that stays with the process |
 //! | [`cli`] | [`cli::main`] | arguments | the stages, one file a verb |
 //!
 //! [`pipeline::compile`] strings together everything up to the verdict. All of that is pure: no files, no clock, no

@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("editor", &["pipeline", "step", "recipe", "syntax", "diag", "source", "units"]),
     ("data", &["rng", "units"]),
     ("ledger", &[]),
+    ("heap", &[]),
     ("exec", &["plan", "budget", "step", "device", "recipe", "data", "ledger", "rng", "units"]),
     (
         "cli",

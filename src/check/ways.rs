@@ -48,13 +48,24 @@ impl Way {
     }
 }
 
+/// So many ways are offered at least, where there are as many.
+const ENOUGH: usize = 3;
+
 /// The ways out of a recipe that does not fit; `known` are the devices that it could be planned for.
 pub fn ways(costed: &Costed, known: &[Device]) -> Vec<Way> {
-    let search = Search { costed, pace: per_token(&costed.estimate) };
-    let mut ways = search.courses();
-    ways.extend(search.more_memory());
-    ways.extend(search.larger_card(known));
-    ways.extend(search.other_models());
+    let mut search = Search { costed, pace: per_token(&costed.estimate), alone: true };
+    let courses = search.courses();
+    let others = |search: &Search<'_>| -> Vec<Way> {
+        search.more_memory().into_iter().chain(search.larger_card(known)).chain(search.other_models()).collect()
+    };
+    search.alone = !courses.is_empty();
+    let mut found = others(&search);
+    if search.alone && courses.len() + found.len() < ENOUGH {
+        search.alone = false;
+        found = others(&search);
+    }
+    let mut ways = courses;
+    ways.extend(found);
     ways.sort_by(|a, b| a.changes.cmp(&b.changes).then(a.slower.total_cmp(&b.slower)));
     ways
 }
@@ -87,6 +98,8 @@ struct Smaller {
 struct Search<'a> {
     costed: &'a Costed,
     pace: f64,
+    /// Whether memory and model are changed alone: where another micro-batch or more recomputation is enough, neither has to change beside it.
+    alone: bool,
 }
 
 impl Search<'_> {
@@ -165,7 +178,9 @@ impl Search<'_> {
         change(&mut recipe);
         let (batch, again) = self.fixed();
         let as_it_is = self.planned(changes, &recipe, device);
-        as_it_is.or_else(|| if batch || again { self.left_open(changes, device, &recipe, batch, again) } else { None })
+        as_it_is.or_else(|| {
+            if !self.alone && (batch || again) { self.left_open(changes, device, &recipe, batch, again) } else { None }
+        })
     }
 
     /// A higher limit, where the recipe sets a lower one than the device has.
@@ -238,7 +253,7 @@ impl Search<'_> {
         let device = &self.costed.device;
         let mut free = self.costed.recipe.clone();
         (free.micro_batch, free.recompute) = (MicroBatch::Auto, Recomputation::Auto {});
-        [&self.costed.recipe, &free].into_iter().find_map(|recipe| {
+        [&self.costed.recipe, &free].into_iter().take(if self.alone { 1 } else { 2 }).find_map(|recipe| {
             let fits = |value: u64| {
                 let mut recipe = recipe.clone();
                 (field.set)(&mut recipe, value);
