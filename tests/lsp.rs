@@ -208,7 +208,7 @@ fn a_hover_tells_what_a_field_is_and_what_the_recipe_costs_now() {
     editor.change(&file, 3, &broken);
     let old = hover(&mut editor, &file, &broken, "width: width");
     assert_eq!(old.lines().last(), Some(format!("before the present mistake: {}", less.lines().last().unwrap()).as_str()));
-    let large = text.replace("depth: 16", "depth: 1000");
+    let large = text.replace("let width = 768", "let width = 6144");
     editor.change(&file, 4, &large);
     assert!(hover(&mut editor, &file, &large, "width: width").contains("does not fit: "));
     assert_eq!(codes(&editor.diagnostics(&file, Some(4))), ["out-of-memory"]);

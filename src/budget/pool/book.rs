@@ -40,12 +40,20 @@ impl Slice {
     }
 }
 
+/// A free slice, as its page knows it: looking for room goes through these and nothing else.
+#[derive(Clone, Copy, Debug)]
+struct Free {
+    address: u64,
+    size: u64,
+    slice: u32,
+}
+
 /// A stretch of device memory.
 #[derive(Clone, Debug)]
 struct Page {
     first: u32,
-    /// Its free slices with their addresses, in the order of these: they are few among many.
-    free: Vec<(u64, u32)>,
+    /// Its free slices in the order of their addresses: they are few among many.
+    free: Vec<Free>,
     /// Slices that are in use.
     live: u32,
     /// No free slice offers more.
@@ -90,7 +98,7 @@ impl Book {
         let first = reuse(&mut self.slices, &mut self.spare_slices, slice);
         let page = &mut self.pages[number as usize];
         page.first = first;
-        page.free.push((0, first));
+        page.free.push(Free { address: 0, size: bytes, slice: first });
         self.sums.sliced += bytes;
         number
     }
@@ -133,19 +141,18 @@ impl Book {
         if self.pages[page as usize].most_free < wanted {
             return None;
         }
-        let offers = |(_, at): &(u64, u32)| self.slices[*at as usize].size;
         let free = &self.pages[page as usize].free;
-        if let Some(place) = free.iter().position(|slice| offers(slice) >= wanted) {
+        if let Some(place) = free.iter().position(|free| free.size >= wanted) {
             return Some(self.cut(page, place, owner, size, padding));
         }
-        let most = free.iter().map(offers).max().unwrap_or(0);
+        let most = free.iter().map(|free| free.size).max().unwrap_or(0);
         self.pages[page as usize].most_free = most;
         None
     }
 
     /// Cuts from the free slice of this place among the page's.
     fn cut(&mut self, page: u32, place: usize, owner: u32, size: u64, padding: u64) -> u32 {
-        let (_, at) = self.pages[page as usize].free[place];
+        let at = self.pages[page as usize].free[place].slice;
         let old = self.slices[at as usize];
         let left = old.size - size - padding;
         if left > 0 {
@@ -154,7 +161,7 @@ impl Book {
             let number = reuse(&mut self.slices, &mut self.spare_slices, rest);
             self.join(number, old.after);
             self.slices[at as usize].after = number;
-            self.pages[page as usize].free[place] = (address, number);
+            self.pages[page as usize].free[place] = Free { address, size: left, slice: number };
         } else {
             self.pages[page as usize].free.remove(place);
         }
@@ -173,22 +180,24 @@ impl Book {
         self.sums.in_use -= slice.size;
         self.sums.padding -= slice.padding;
         self.slices[at as usize].owner = NONE;
-        let mut merged = at;
-        if self.is_free(slice.before) {
-            merged = self.merge(slice.before);
-        } else {
-            let free = &mut self.pages[slice.page as usize].free;
-            let place = free.partition_point(|(address, _)| *address < slice.address);
-            free.insert(place, (slice.address, at));
-        }
-        if self.is_free(slice.after) {
-            let address = self.slices[slice.after as usize].address;
-            let free = &mut self.pages[slice.page as usize].free;
-            let place = free.partition_point(|(other, _)| *other < address);
-            free.remove(place);
+        let (joins_before, joins_after) = (self.is_free(slice.before), self.is_free(slice.after));
+        let mut merged = if joins_before { self.merge(slice.before) } else { at };
+        if joins_after {
             merged = self.merge(merged);
         }
-        let offers = self.slices[merged as usize].size;
+        let Slice { address, size: offers, .. } = self.slices[merged as usize];
+        let entry = Free { address, size: offers, slice: merged };
+        let free = &mut self.pages[slice.page as usize].free;
+        let place = free.partition_point(|other| other.address < slice.address);
+        match (joins_before, joins_after) {
+            (false, false) => free.insert(place, entry),
+            (false, true) => free[place] = entry,
+            (true, false) => free[place - 1] = entry,
+            (true, true) => {
+                free[place - 1] = entry;
+                free.remove(place);
+            }
+        }
         let page = &mut self.pages[slice.page as usize];
         page.live -= 1;
         page.most_free = page.most_free.max(offers);
