@@ -5,7 +5,7 @@
 mod common;
 
 use common::draws::Draws;
-use cramplan::budget::fit::{AS_GOOD, Point, candidates, choose, recomputations};
+use cramplan::budget::fit::{AS_GOOD, Point, candidates, choose, each, recomputations};
 use cramplan::budget::{ambient, backend, estimate, estimate_at};
 use cramplan::device::Device;
 use cramplan::recipe::decode::MicroBatch;
@@ -13,7 +13,7 @@ use cramplan::recipe::settings::{Batch, FeedForward, Prediction, Recipe, Recompu
 use cramplan::step::lifetime::{Lifetimes, timeline};
 use cramplan::step::recompute::{Kind, Recompute};
 use cramplan::step::{StepGraphs, Walk};
-use cramplan::units::Bytes;
+use cramplan::units::{Bytes, Seconds};
 
 /// Random cases are fewer where the compiler does not optimise.
 const fn cases(n: u64) -> u64 {
@@ -114,6 +114,38 @@ fn by_force(plans: &[Point], limit: Bytes) -> Point {
         return *the;
     }
     *plans.iter().filter(|p| p.peak <= limit).min_by(faster).unwrap_or_else(|| plans.iter().min_by(lower).unwrap())
+}
+
+/// What a search sees of a plan is what planning it alone gives: peak, seconds of a step, and the run.
+#[test]
+fn what_ifs_of_a_search_are_those_of_plans_alone() {
+    let (base, mut draws) = (base(), Draws::new(4));
+    let mut seen = 0;
+    for case in 0..cases(100).max(4) {
+        let mut recipe = random(&base, &mut draws);
+        if draws.below(2) == 0 {
+            (recipe.budget.steps, recipe.budget.time) = (None, Some(Seconds(600.0)));
+        }
+        let device = &devices()[case as usize % 2];
+        let mut n = draws.below(97);
+        each(&recipe, device, |what_if| {
+            n += 1;
+            if n % 97 == 0 {
+                let Point { micro_batch, recompute, per_token, peak } = what_if.point;
+                let e = estimate_at(&recipe, device, micro_batch, recompute);
+                let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * b.abs();
+                let alone = e.step_time(e.accumulation).0 / (e.accumulation * e.micro_tokens) as f64;
+                assert!(peak == e.peak.bytes && close(per_token, alone), "{recompute:?} {recipe:?}");
+                // A step more or less where rounding says whether one is begun.
+                let (run, full) = (&what_if.run, &e.run);
+                assert!(run.steps.abs_diff(full.steps) <= 1, "{recompute:?} {recipe:?}: {run:?} {full:?}");
+                let same = run.steps == full.steps;
+                assert!(!same || (run.tokens == full.tokens && run.flops == full.flops && close(run.seconds.0, full.seconds.0)));
+                seen += 1;
+            }
+        });
+    }
+    assert!(seen >= 100, "{seen}");
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::array;
 
 use super::fit::{Point, ROUNDING, levels};
 use super::fold::{Segment, Segments, segments};
+use super::run::{self, RunEstimate, Tempo};
 use super::search::{Pace, each_within};
-use super::{Costs, ambient};
+use super::{Costs, ambient, disk};
 use crate::device::Device;
 use crate::recipe::settings::Recipe;
 use crate::step::recompute::{Group, Kind, Kinds, Recompute};
@@ -60,14 +61,23 @@ impl Step {
     }
 }
 
+/// A plan and the run that it makes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WhatIf {
+    /// The plan.
+    pub point: Point,
+    /// Its run: steps, tokens, seconds.
+    pub run: RunEstimate,
+}
+
 /// All plans of one micro-batch.
 pub struct Composer<'a> {
     recipe: &'a Recipe,
     device: &'a Device,
     plain: Point,
     costs: Costs,
-    /// What each walk goes through, in the order of the walks.
-    steps: Vec<Vec<Step>>,
+    /// What each micro-step goes through, in the order of [`WALKS`].
+    steps: [Vec<Step>; WALKS.len()],
     /// In the order of the walks, for the sets of these kinds.
     pieces: Box<[Pieces; WALKS.len()]>,
     /// The sets whose pieces there are.
@@ -79,7 +89,7 @@ pub struct Composer<'a> {
 impl<'a> Composer<'a> {
     /// Starts from the plan that recomputes nothing.
     pub fn new(recipe: &'a Recipe, device: &'a Device, plain: Point, costs: Costs) -> Self {
-        let steps = costs.micro_steps.iter().map(|walk| walk.all.iter().map(Step::of).collect()).collect();
+        let steps = costs.micro_steps.each_ref().map(|walk| walk.all.iter().map(Step::of).collect());
         let built = [false; Kinds::COUNT];
         Self { recipe, device, plain, costs, steps, pieces: Box::default(), built, least: None }
     }
@@ -197,7 +207,7 @@ impl<'a> Composer<'a> {
         }
         let groups = sets.iter().map(|kinds| Group { kinds: *kinds, times: 1 }).collect();
         let graphs = StepGraphs::folded(self.recipe, self.plain.micro_batch, groups);
-        for (walk, pieces) in WALKS.into_iter().zip(self.pieces.iter_mut()).take(self.costs.micro_steps.len()) {
+        for (walk, pieces) in WALKS.into_iter().zip(self.pieces.iter_mut()) {
             for segment in segments(&graphs, walk, self.device, ambient(&graphs, self.device, walk)).all {
                 if let Some(block) = segment.block {
                     let side = if segment.backward { &mut pieces.backward } else { &mut pieces.forward };
@@ -205,7 +215,9 @@ impl<'a> Composer<'a> {
                 }
             }
         }
-        sets.iter().for_each(|set| self.built[set.index()] = true);
+        for set in sets {
+            self.built[set.index()] = true;
+        }
     }
 
     fn point(&self, recompute: Recompute) -> Point {
@@ -214,8 +226,8 @@ impl<'a> Composer<'a> {
 
     /// The walk's pieces in order, those of blocks by `visit` with how often each stands there.
     fn walk(&self, w: usize, groups: &Groups, mut visit: impl FnMut(&Piece, u64)) {
-        let (pieces, Some(steps)) = (&self.pieces, self.steps.get(w)) else { return };
-        for step in steps {
+        let pieces = &self.pieces;
+        for step in &self.steps[w] {
             match step {
                 Step::Between(piece) => visit(piece, 1),
                 Step::Forward => groups.iter().for_each(|g| visit(&pieces[w].forward[g.kinds.index()], g.times)),
@@ -224,20 +236,50 @@ impl<'a> Composer<'a> {
         }
     }
 
-    fn per_token(&self, recompute: &Recompute) -> f64 {
+    /// Times of the first and of a further micro-step.
+    fn times(&self, recompute: &Recompute) -> [Seconds; WALKS.len()] {
         let groups = Groups::of(recompute, self.recipe.model.depth);
-        let times = array::from_fn(|w| {
+        array::from_fn(|w| {
             let mut time = Seconds::ZERO;
             self.walk(w, &groups, |piece, times| time += piece.time * times as f64);
             time
-        });
-        self.costs.per_token_with(times, self.accumulation(), self.micro_tokens())
+        })
+    }
+
+    fn per_token(&self, recompute: &Recompute) -> f64 {
+        self.costs.per_token_with(self.times(recompute), self.accumulation(), self.micro_tokens())
+    }
+
+    /// A plan with the run that it makes; `recompute` is what the recipe asks for where it does.
+    pub fn what_if(&mut self, recompute: Recompute) -> WhatIf {
+        let walk = |walk: Walk| self.costs.walks[walk as usize].time;
+        if recompute == self.plain.recompute {
+            return WhatIf { point: self.plain, run: self.run(WALKS.map(walk)) };
+        }
+        self.build(Kinds::ALL);
+        WhatIf { point: self.point(recompute), run: self.run(self.times(&recompute)) }
+    }
+
+    /// The run whose first and further micro-steps take so long.
+    fn run(&self, [first, further]: [Seconds; WALKS.len()]) -> RunEstimate {
+        let walk = |walk: Walk| &self.costs.walks[walk as usize];
+        let model = walk(Walk::First);
+        let tempo = Tempo {
+            micro_batch: self.plain.micro_batch,
+            accumulation: self.accumulation(),
+            micro_tokens: self.micro_tokens(),
+            micro_step_flops: model.forward + model.backward,
+            walks: [first, further, walk(Walk::Update).time, walk(Walk::Evaluate).time],
+            saving: disk(self.device).time(self.costs.checkpoint),
+        };
+        run::estimate(self.recipe, &tempo)
     }
 
     fn peak(&self, recompute: &Recompute) -> Bytes {
         let groups = Groups::of(recompute, self.recipe.model.depth);
         let mut highest = 0;
-        for (w, Segments { start, .. }) in self.costs.micro_steps.iter().enumerate() {
+        let happen = if self.costs.accumulates { 2 } else { 1 };
+        for (w, Segments { start, .. }) in self.costs.micro_steps.iter().enumerate().take(happen) {
             let mut live = start.total();
             self.walk(w, &groups, |piece, times| {
                 let repetition = if piece.change > 0 { times.saturating_sub(1) } else { 0 };

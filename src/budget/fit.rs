@@ -17,6 +17,7 @@
 //! So the plan is found exactly, and more memory never gives a slower one: whatever fits in less than *the* plan is slower than it.
 
 use super::compose::Composer;
+pub use super::compose::WhatIf;
 use super::reserved::{largest_reservation, reserved};
 use super::{Costs, Estimate, Fixed, estimate_with, limit};
 use crate::device::Device;
@@ -131,6 +132,19 @@ pub fn fit(recipe: &Recipe, device: &Device) -> Estimate {
 /// The plan of the space for a limit of memory; see the module's documentation for the order.
 pub fn choose(recipe: &Recipe, device: &Device, limit: Bytes) -> Point {
     Space::of(recipe, device, &Fixed::of(recipe, device)).choose(limit)
+}
+
+/// Every plan of the space, with the run that it makes, the fastest micro-batch first; nothing is left out for being too slow. The
+/// pieces of a micro-batch are planned once, so that each of its plans takes little more than its run does.
+pub fn each(recipe: &Recipe, device: &Device, mut visit: impl FnMut(&WhatIf)) {
+    let mut space = Space::of(recipe, device, &Fixed::of(recipe, device));
+    let all = || recomputations(recipe.model.depth).collect();
+    let choices: Vec<Recompute> = Recompute::asked(recipe).map_or_else(all, |asked| vec![asked]);
+    for composer in &mut space.composers {
+        for recompute in &choices {
+            visit(&composer.what_if(*recompute));
+        }
+    }
 }
 
 /// The plans of a recipe on a device. What was found out about them for one limit is known for the next.

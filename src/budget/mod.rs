@@ -18,7 +18,7 @@ pub use fit::{candidates, fit};
 pub use fold::{Segment, Segments, WalkCost, segments, walk_cost};
 pub use phases::{Event, Phase, READ_AT_ONCE, phases};
 pub use reserved::Reserved;
-pub use run::{Bounds, RunEstimate, Stage, interval};
+pub use run::{Bounds, RunEstimate, Stage, Tempo, interval};
 pub use time::{beside, error, palm_utilisation, utilisation, work};
 
 use serde::{Deserialize, Serialize};
@@ -157,9 +157,21 @@ impl Estimate {
         self.micro_step_flops() + self.walk(Walk::First).recompute
     }
 
+    /// What the run follows from.
+    pub fn tempo(&self) -> Tempo {
+        Tempo {
+            micro_batch: self.micro_batch,
+            accumulation: self.accumulation,
+            micro_tokens: self.micro_tokens,
+            micro_step_flops: self.micro_step_flops(),
+            walks: Walk::ALL.map(|walk| self.walk(walk).time),
+            saving: self.saving,
+        }
+    }
+
     /// Time of a step with this many micro-batches.
     pub fn step_time(&self, accumulation: u64) -> Seconds {
-        self.walk(Walk::First).time + self.walk(Walk::Further).time * (accumulation - 1) as f64 + self.walk(Walk::Update).time
+        self.tempo().step_time(accumulation)
     }
 }
 
@@ -218,8 +230,12 @@ pub struct Costs {
     pub peak: Peak,
     /// The largest tensor of a micro-step.
     pub largest: Bytes,
-    /// The micro-steps that happen, as their segments: the first, and the further one where the full batch takes more than one.
-    pub micro_steps: Vec<Segments>,
+    /// Size of a checkpoint.
+    pub checkpoint: Bytes,
+    /// The first micro-step and a further one, as their segments.
+    pub micro_steps: [Segments; 2],
+    /// Whether the full batch takes more than one micro-step, so that there are further ones.
+    pub accumulates: bool,
 }
 
 impl Costs {
@@ -260,9 +276,9 @@ impl Costs {
         let happens = |peak: &&Peak| accumulates || peak.walk != Some(Walk::Further);
         let peak = peaks.iter().filter(happens).fold(&saving, |a, b| if b.bytes >= a.bytes { b } else { a }).clone();
         peaks.push(saving);
-        let micro_steps = if accumulates { vec![first, further] } else { vec![first] };
         let largest = graphs.walk(Walk::First).tensors().map(|(_, tensor)| tensor.ty.bytes()).max().unwrap_or_default();
-        Self { walks, peaks, peak, largest, micro_steps }
+        let checkpoint = Bytes(graphs.counts().total.saturating_mul(12));
+        Self { walks, peaks, peak, largest, checkpoint, micro_steps: [first, further], accumulates }
     }
 
     /// Highest memory outside the micro-steps.
@@ -340,10 +356,9 @@ pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute
 fn with_costs(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: Recompute, costs: Costs) -> Estimate {
     let micro_batch = graphs.extents.batch;
     let phases = phases(&costs, graphs, device, recipe.full_batch() > micro_batch);
-    let Costs { walks, peak, .. } = costs;
+    let Costs { walks, peak, checkpoint, .. } = costs;
     let (limit, limit_source) = limit(recipe, device);
     let parameters = graphs.counts();
-    let checkpoint = Bytes(parameters.total.saturating_mul(12));
     let mut estimate = Estimate {
         micro_batch,
         accumulation: recipe.full_batch().div_ceil(micro_batch),
@@ -360,7 +375,7 @@ fn with_costs(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: 
         reserved: None,
         run: RunEstimate::default(),
     };
-    estimate.run = run::estimate(recipe, &estimate);
+    estimate.run = run::estimate(recipe, &estimate.tempo());
     estimate
 }
 
@@ -371,7 +386,7 @@ pub fn with_times(recipe: &Recipe, mut estimate: Estimate, times: &[Seconds]) ->
     for (walk, time) in estimate.walks.iter_mut().zip(times) {
         walk.time = *time;
     }
-    estimate.run = run::estimate(recipe, &estimate);
+    estimate.run = run::estimate(recipe, &estimate.tempo());
     estimate
 }
 

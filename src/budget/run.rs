@@ -53,13 +53,41 @@ const MOST_STAGES: u64 = 1 << 12;
 /// Where counting steps ends: a budget that buys more is not one for this world.
 const MOST_STEPS: u64 = 1 << 60;
 
+/// What a run follows from beside its recipe: a plan's times, and the sizes of its micro-step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tempo {
+    /// Sequences of a micro-batch.
+    pub micro_batch: u64,
+    /// Micro-batches of a step at the full batch.
+    pub accumulation: u64,
+    /// Tokens of a micro-batch.
+    pub micro_tokens: u64,
+    /// Model FLOPs of a micro-step.
+    pub micro_step_flops: Flops,
+    /// Time of each walk, in the order of [`Walk::ALL`].
+    pub walks: [Seconds; Walk::ALL.len()],
+    /// How long it takes to write a checkpoint.
+    pub saving: Seconds,
+}
+
+impl Tempo {
+    fn walk(&self, walk: Walk) -> Seconds {
+        self.walks[walk as usize]
+    }
+
+    /// Time of a step with this many micro-batches.
+    pub fn step_time(&self, accumulation: u64) -> Seconds {
+        self.walk(Walk::First) + self.walk(Walk::Further) * (accumulation - 1) as f64 + self.walk(Walk::Update)
+    }
+}
+
 /// Walks through the run, stretch by stretch. Evaluations and checkpoints take their time from a time budget, so the run is
 /// walked twice: once to know how often they happen, once with their time taken off.
-pub fn estimate(recipe: &Recipe, e: &Estimate) -> RunEstimate {
-    let (ending, ..) = occasional(recipe, e, &RunEstimate::default());
+pub fn estimate(recipe: &Recipe, tempo: &Tempo) -> RunEstimate {
+    let (ending, ..) = occasional(recipe, tempo, &RunEstimate::default());
     let (overhead, evaluations, checkpoints) =
-        foreseen(recipe, e, ending).unwrap_or_else(|| occasional(recipe, e, &walk(recipe, e, ending)));
-    let mut run = walk(recipe, e, overhead);
+        foreseen(recipe, tempo, ending).unwrap_or_else(|| occasional(recipe, tempo, &walk(recipe, tempo, ending)));
+    let mut run = walk(recipe, tempo, overhead);
     run.seconds += overhead;
     RunEstimate { overhead, evaluations, checkpoints, ..run }
 }
@@ -85,26 +113,24 @@ impl<T> Bounds<T> {
 /// The run where steps take 1 + `error` times less (low) or more (high) than estimated: under a budget of time that means more
 /// or fewer steps, under any other more or less time.
 pub fn interval(recipe: &Recipe, e: &Estimate, error: Ratio) -> Bounds<RunEstimate> {
-    let scaled = |factor: f64| {
-        let mut other = e.clone();
-        other.walks.iter_mut().for_each(|walk| walk.time = walk.time * factor);
-        estimate(recipe, &other)
-    };
+    let tempo = e.tempo();
+    let scaled = |factor: f64| estimate(recipe, &Tempo { walks: tempo.walks.map(|time| time * factor), ..tempo });
     Bounds { low: scaled(1.0 / (1.0 + error.0)), expected: e.run.clone(), high: scaled(1.0 + error.0) }
 }
 
 /// The steps of the run, as [`Budget::progress`] and [`Budget::affordable`] would have the executor do them.
-fn walk(recipe: &Recipe, e: &Estimate, not_for_steps: Seconds) -> RunEstimate {
+fn walk(recipe: &Recipe, tempo: &Tempo, not_for_steps: Seconds) -> RunEstimate {
     let prices = Prices {
-        micro_step: e.walk(Walk::Further).time.0,
-        update: e.walk(Walk::Update).time.0,
+        micro_step: tempo.walk(Walk::Further).0,
+        update: tempo.walk(Walk::Update).0,
         reserve: not_for_steps.0,
-        tokens: e.micro_tokens,
-        flops: e.micro_step_flops().as_f64(),
+        tokens: tempo.micro_tokens,
+        flops: tempo.micro_step_flops.as_f64(),
     };
     let meter = Meter::new(&recipe.budget, &prices);
-    let wanted = |progress: f64| recipe.batch.accumulation(Ratio(progress), e.micro_batch);
-    let mut run = RunEstimate { stages: Vec::with_capacity(e.accumulation.min(MOST_STAGES) as usize), ..RunEstimate::default() };
+    let wanted = |progress: f64| recipe.batch.accumulation(Ratio(progress), tempo.micro_batch);
+    let mut run =
+        RunEstimate { stages: Vec::with_capacity(tempo.accumulation.min(MOST_STAGES) as usize), ..RunEstimate::default() };
     let mut spent = Spent::default();
     let mut progress = meter.progress(&spent);
     loop {
@@ -113,8 +139,8 @@ fn walk(recipe: &Recipe, e: &Estimate, not_for_steps: Seconds) -> RunEstimate {
         if progress >= 1.0 || accumulation == 0 || spent.steps > MOST_STEPS {
             break;
         }
-        let until = if accumulation < wanted_now { progress } else { recipe.batch.stage_end(accumulation, e.micro_batch).0 };
-        let step = Step { accumulation, seconds: e.step_time(accumulation).0 };
+        let until = if accumulation < wanted_now { progress } else { recipe.batch.stage_end(accumulation, tempo.micro_batch).0 };
+        let step = Step { accumulation, seconds: tempo.step_time(accumulation).0 };
         let is_alike = |spent: &Spent| {
             let progress = meter.progress(spent);
             progress < 1.0 && wanted(progress) == accumulation && meter.affordable(spent) >= accumulation
@@ -128,8 +154,8 @@ fn walk(recipe: &Recipe, e: &Estimate, not_for_steps: Seconds) -> RunEstimate {
     run.binds = limits.into_iter().flatten().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(Limit::Time, |(limit, _)| limit);
     run.steps = spent.steps;
     run.micro_steps = spent.micro_steps;
-    run.tokens = Tokens(spent.micro_steps.saturating_mul(e.micro_tokens));
-    run.flops = e.micro_step_flops() * spent.micro_steps;
+    run.tokens = Tokens(spent.micro_steps.saturating_mul(tempo.micro_tokens));
+    run.flops = tempo.micro_step_flops * spent.micro_steps;
     run.seconds = Seconds(spent.seconds);
     run
 }
@@ -172,7 +198,7 @@ fn note(run: &mut RunEstimate, step: Step, count: u64, until: Ratio) {
 
 /// What [`occasional`] would say of a run that only its time ends, without walking through it: such a run ends less than a micro-step before
 /// its time is over. None where that makes a difference.
-fn foreseen(recipe: &Recipe, e: &Estimate, ending: Seconds) -> Option<(Seconds, u64, u64)> {
+fn foreseen(recipe: &Recipe, tempo: &Tempo, ending: Seconds) -> Option<(Seconds, u64, u64)> {
     let budget = &recipe.budget;
     let steps = |interval: Interval| matches!(interval, Interval::Steps(_));
     let only_time = budget.tokens.is_none() && budget.steps.is_none() && budget.flops.is_none();
@@ -180,18 +206,18 @@ fn foreseen(recipe: &Recipe, e: &Estimate, ending: Seconds) -> Option<(Seconds, 
         return None;
     }
     let end = budget.time? - ending;
-    let until = |seconds: Seconds| occasional(recipe, e, &RunEstimate { seconds, ..RunEstimate::default() });
-    let early = until(end - e.step_time(1) - e.walk(Walk::Further).time);
+    let until = |seconds: Seconds| occasional(recipe, tempo, &RunEstimate { seconds, ..RunEstimate::default() });
+    let early = until(end - tempo.step_time(1) - tempo.walk(Walk::Further));
     (early == until(end)).then_some(early)
 }
 
 /// Time that the run's clock spends on evaluation and saving, and how often both happen on it.
-fn occasional(recipe: &Recipe, e: &Estimate, run: &RunEstimate) -> (Seconds, u64, u64) {
+fn occasional(recipe: &Recipe, tempo: &Tempo, run: &RunEstimate) -> (Seconds, u64, u64) {
     let evaluations = occasions(recipe.evaluation.every, run);
     let checkpoints = occasions(recipe.checkpoint.every, run);
-    let walks = recipe.evaluation.sequences.div_ceil(e.micro_batch);
-    let evaluation = e.walk(Walk::Evaluate).time * walks as f64 * evaluations as f64;
-    let saving = e.saving * checkpoints as f64;
+    let walks = recipe.evaluation.sequences.div_ceil(tempo.micro_batch);
+    let evaluation = tempo.walk(Walk::Evaluate) * walks as f64 * evaluations as f64;
+    let saving = tempo.saving * checkpoints as f64;
     (evaluation + saving, evaluations, checkpoints)
 }
 

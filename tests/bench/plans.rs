@@ -3,6 +3,8 @@
 //! A what-if is one (model shape, micro-batch, recomputation) → (peak, seconds, tokens); at least 20,000 a second on one core are wanted,
 //! 50 µs each. All of this is on one thread.
 //!
+//! - *what-ifs of a search*: four shapes, every micro-batch with every recomputation, none left out, each with the run that it makes; the
+//!   elements a second are what-ifs.
 //! - *what-if*: from scratch, one shape after another: all four graphs are built, costed and walked through the run's batch ramp.
 //! - *what-if of a known shape*: the same where the update and the saving of the shape were costed before, as in `budget::fit`.
 //! - *fit*: the choice among all micro-batches and recomputations, many thousand what-ifs, most of which are put together from pieces.
@@ -12,13 +14,13 @@
 
 use std::hint::black_box;
 
-use cramplan::budget::fit::choose;
+use cramplan::budget::fit::{choose, each};
 use cramplan::budget::{Fixed, estimate_at, estimate_with};
 use cramplan::device::Device;
 use cramplan::recipe::settings::{FeedForward, Recipe};
 use cramplan::step::recompute::Recompute;
 use cramplan::units::Bytes;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -51,6 +53,23 @@ fn shapes() -> Vec<(Recipe, u64, Recompute)> {
 
 fn plans(criterion: &mut Criterion) {
     let (device, shapes, recipe) = (card(), shapes(), crammed());
+    // One shape of each depth, of each width.
+    let few: Vec<&Recipe> = shapes.iter().step_by(15).map(|(recipe, ..)| recipe).collect();
+    let every = |recipes: &[&Recipe]| {
+        let (mut count, mut best) = (0, None);
+        for recipe in recipes {
+            each(recipe, &device, |what_if| {
+                count += 1;
+                let seen = (what_if.run.tokens, what_if.point.peak, what_if.run.seconds.0.to_bits());
+                best = best.max(Some(seen));
+            });
+        }
+        (count, best)
+    };
+    let mut group = criterion.benchmark_group("search");
+    group.throughput(Throughput::Elements(every(&few).0)).sample_size(10);
+    group.bench_function("what-ifs of a search", |bencher| bencher.iter(|| every(black_box(&few))));
+    group.finish();
     let mut next = shapes.iter().cycle();
     criterion.bench_function("what-if", |bencher| {
         bencher.iter(|| {
