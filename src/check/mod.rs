@@ -113,7 +113,12 @@ fn out_of_memory(costed: &Costed, places: &Places, known: &[Device]) -> Option<D
     }
     let message = format!("does not fit: {} at the peak, {} allowed on `{}`", e.needed(), e.limit, costed.device.name);
     let (largest, bytes) = e.peak.parts.iter().max_by_key(|(_, bytes)| *bytes).copied().unwrap_or((Part::Process, e.peak.bytes));
-    let heaviest = ways::heaviest(costed);
+    let ways = ways(costed, known);
+    let mut heaviest = ways::heaviest(costed);
+    // What can stay as it is while something that only changes the course gives way is not what the eye should fall on.
+    let course =
+        |path: &str| ways.iter().any(|way| way.changes == Changes::Course && way.fields.iter().any(|(field, _)| *field == path));
+    heaviest.sort_by_key(|(path, _)| !course(path));
     let mut pointed = heaviest.iter().filter(|(path, _)| places.is_written(path));
     let part = format!("{bytes} at the peak are {}", largest.name());
     let diagnostic = match pointed.next() {
@@ -124,7 +129,6 @@ fn out_of_memory(costed: &Costed, places: &Places, known: &[Device]) -> Option<D
     let diagnostic = pointed
         .take(HEAVIEST)
         .fold(diagnostic, |diagnostic, (path, less)| diagnostic.and(places.of(path), format!("half of it, {less} less")));
-    let ways = ways(costed, known);
     if ways.is_empty() {
         return Some(
             diagnostic.help("no micro-batch fits and no single field helps; make the model smaller, or allow more memory"),

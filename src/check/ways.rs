@@ -95,10 +95,18 @@ struct Smaller {
     set: fn(&mut Recipe, u64),
 }
 
+impl Smaller {
+    /// Half of the present value.
+    fn half(&self) -> u64 {
+        self.values.first().map_or(0, |largest| largest.div_ceil(2)).max(1)
+    }
+}
+
 struct Search<'a> {
     costed: &'a Costed,
     pace: f64,
-    /// Whether memory and model are changed alone: where another micro-batch or more recomputation is enough, neither has to change beside it.
+    /// Whether memory and model are changed alone, and the model by half at most: where another micro-batch or more recomputation is enough,
+    /// neither has to change beside it, and nobody would train another model altogether.
     alone: bool,
 }
 
@@ -231,7 +239,8 @@ impl Search<'_> {
     /// Width and depth smaller alike, in eighths: where either alone would have to give way too far.
     fn narrower_and_shallower(&self) -> Option<Way> {
         let (model, device) = (&self.costed.recipe.model, &self.costed.device);
-        (1..8).rev().find_map(|eighths| {
+        let least_eighths = if self.alone { 4 } else { 1 };
+        (least_eighths..8).rev().find_map(|eighths| {
             let depth = (model.depth * eighths / 8).max(1);
             let step = model.heads * head_step(&self.costed.recipe);
             let width = (model.width * eighths / 8 / step * step).max(step);
@@ -261,7 +270,8 @@ impl Search<'_> {
             };
             let first = field.values.partition_point(|value| !fits(*value));
             // What is least is a bound of live memory; what is reserved beside it may take a few more tries.
-            field.values.iter().skip(first).take(4).find_map(|value| {
+            let half = if self.alone { field.half() } else { 0 };
+            field.values.iter().filter(|value| **value >= half).skip(first).take(4).find_map(|value| {
                 let mut way = self.with_free_course(Changes::Model, device, |recipe| (field.set)(recipe, *value))?;
                 way.fields.insert(0, (field.path, value.to_string()));
                 Some(way)
@@ -348,8 +358,7 @@ pub fn heaviest(costed: &Costed) -> Vec<(&'static str, Bytes)> {
         halved("micro_batch", e.micro_batch / 2, recipe);
     }
     for field in smaller(recipe) {
-        let half = field.values.first().map_or(0, |largest| largest.div_ceil(2));
-        if let Some(value) = field.values.iter().copied().find(|value| *value <= half.max(1)) {
+        if let Some(value) = field.values.iter().copied().find(|value| *value <= field.half()) {
             let mut smaller = recipe.clone();
             (field.set)(&mut smaller, value);
             halved(field.path, e.micro_batch, &smaller);
