@@ -153,7 +153,7 @@ impl<'s> Play<'s> {
     fn step(&mut self, at: usize, step: &Step) -> View {
         match step {
             Step::Make(shape, _) => self.new_padded(shape),
-            Step::Each(x) => {
+            Step::Each(x) | Step::Into(x, _) => {
                 let view = self.view(*x);
                 if self.is_free(at, *x) { view } else { self.new_padded(&view.shape) }
             }
@@ -179,10 +179,6 @@ impl<'s> Play<'s> {
                 if view.shape == *shape { view } else { self.new_padded(shape) }
             }
             Step::Piece(x, start, length) => self.piece(self.view(*x), *start, *length),
-            Step::Into(x, _) => {
-                let view = self.view(*x);
-                if self.is_free(at, *x) { view } else { self.new_padded(&view.shape) }
-            }
         }
     }
 
