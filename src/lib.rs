@@ -21,6 +21,7 @@
 //! | [`plan`] | [`plan::lower`] | feasible recipe | [`plan::Plan`]: saved, hashed, shown |
 //! | | [`plan::view`] | costed recipe | a picture of memory, the peak explained, trace events |
 //! | [`verify`] | [`verify::verify`](verify::verify()) | a saved plan's text | [`verify::Report`]: every law that it breaks, by none of the code above |
+//! | [`sweep`] | [`sweep::Sweep::plan`], [`sweep::front()`] | a recipe and what is varied | every point planned, and the best of them |
 //! | [`editor`] | [`editor::complete`], [`editor::hover`], [`editor::definition`] | text and cursor | what an editor shows there |
 //! | `data` | `data::prepare` | raw text | tokenizer, token shards, batches |
 //! | `exec` | `exec::run::run` | plan | a training on burn |
@@ -53,6 +54,9 @@
 //! in the order of execution. Four graphs make a training: the first micro-step of a step, each further one, the update,
 //! and the evaluation. The gradient is a pass over the graph ([`step::differentiate`]), so what backward needs, which buffer
 //! is overwritten and the operation at which a tensor dies are all known to the planner and to the executor alike.
+//!
+//! What backward needs of forward is kept or recomputed, by kind of operation and by quarters of the blocks ([`step::recompute`], a rewrite of
+//! the graph). Micro-batch and recomputation are chosen together, exactly and monotonically ([`budget::fit`]).
 //!
 //! An operation is described in one place, a file of [`step::op`]: shapes, FLOPs, bytes, its workspace on the CPU and the
 //! [`chain`](step::op::chain) of buffers that it is on a card, what may be overwritten, and its gradient. It is run in one place, the file of the same name in `exec::op`, in two forms:
@@ -105,6 +109,7 @@ pub mod recipe;
 pub mod rng;
 pub mod source;
 pub mod step;
+pub mod sweep;
 pub mod syntax;
 pub mod units;
 pub mod verify;

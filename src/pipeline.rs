@@ -13,7 +13,8 @@ use crate::recipe::settings::Recipe;
 use crate::recipe::suggest::nearest;
 use crate::recipe::value::{Value, ValueKind};
 use crate::source::{SourceId, Sources, Span};
-use crate::syntax::{self, ast::Override};
+use crate::syntax;
+use crate::syntax::ast::{Document, Override};
 
 /// Reads an imported recipe: (path as written, name of the importing source) → (name, text), or why not.
 pub type Read<'a> = dyn FnMut(&str, &str) -> Result<(String, String), String> + 'a;
@@ -98,7 +99,7 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
     let verdict = recipe.flatten().zip(device).map(|(recipe, device)| {
         let costed = check::cost(&recipe, &device);
         diagnostics.extend(check::advise(&costed, &places));
-        match check::judge(costed, &places) {
+        match check::judge(costed, &places, known) {
             Ok(feasible) => Verdict::Feasible(Box::new(feasible)),
             Err(infeasible) => {
                 let (costed, reasons) = *infeasible;
@@ -129,20 +130,103 @@ fn resolve(
     diagnostics.extend(errors);
     let document = document?;
     let overrides = parse_overrides(overrides, sources, diagnostics);
-    let mut load = |path: &str, from: SourceId| {
-        let importer = sources.get(from).map_or(String::new(), |s| s.name.clone());
-        let (name, text) = read(path, &importer)?;
-        // One id for each file, however often it is imported: a cycle is seen by it.
-        let id = sources.find(&name).unwrap_or_else(|| sources.add(name, text.as_str()));
-        let (document, errors) = syntax::parse(id, &text);
-        document.map(|document| (document, errors)).ok_or_else(|| format!("`{path}` is too long"))
-    };
-    let Evaluated { value, names, derived, diagnostics: found } = eval::evaluate(&document, &overrides, &mut load);
+    Some(resolve_document(&document, &overrides, &mut |path, from| load(path, from, read, sources), diagnostics))
+}
+
+/// An imported file, parsed.
+type Loaded = Result<(Document, Vec<Diagnostic>), String>;
+
+fn load(path: &str, from: SourceId, read: &mut Read<'_>, sources: &mut Sources) -> Loaded {
+    let importer = sources.get(from).map_or(String::new(), |s| s.name.clone());
+    let (name, text) = read(path, &importer)?;
+    // One id for each file, however often it is imported: a cycle is seen by it.
+    let id = sources.find(&name).unwrap_or_else(|| sources.add(name, text.as_str()));
+    let (document, errors) = syntax::parse(id, &text);
+    document.map(|document| (document, errors)).ok_or_else(|| format!("`{path}` is too long"))
+}
+
+fn resolve_document(
+    document: &Document,
+    overrides: &[Override],
+    load: &mut eval::Load<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Resolved, Option<Recipe>) {
+    let Evaluated { value, names, derived, diagnostics: found } = eval::evaluate(document, overrides, load);
     diagnostics.extend(found);
     let resolution = crate::recipe::resolve(&value, names.iter().map(|(name, _)| name.clone()).collect());
     diagnostics.extend(resolution.diagnostics);
     let recipe = resolution.recipe.filter(|_| !any_error(diagnostics));
-    Some((Resolved { value, names, derived, places: resolution.places }, recipe))
+    (Resolved { value, names, derived, places: resolution.places }, recipe)
+}
+
+/// A recipe parsed once, with what it imports, to be resolved under many overrides.
+#[derive(Debug)]
+pub struct Parsed {
+    document: Document,
+    overrides: Vec<Override>,
+    /// What was imported, by the path as it is written and the importing file.
+    imports: BTreeMap<(String, SourceId), Loaded>,
+}
+
+impl Parsed {
+    /// Parses a recipe, and the overrides that hold throughout.
+    ///
+    /// # Errors
+    /// What is wrong in them.
+    pub fn new((name, text): (String, String), overrides: &[String], sources: &mut Sources) -> Result<Self, Vec<Diagnostic>> {
+        let id = sources.add(name, text.as_str());
+        let (document, mut diagnostics) = syntax::parse(id, &text);
+        let overrides = parse_overrides(overrides, sources, &mut diagnostics);
+        match document {
+            Some(document) if !any_error(&diagnostics) => Ok(Self { document, overrides, imports: BTreeMap::new() }),
+            _ => Err(diagnostics),
+        }
+    }
+
+    /// Reads what is imported under these further overrides: without that, [`Parsed::resolve`] finds no import.
+    pub fn import(&mut self, more: &[Override], read: &mut Read<'_>, sources: &mut Sources) {
+        let overrides = self.with(more);
+        let imports = &mut self.imports;
+        let mut load = |path: &str, from: SourceId| {
+            let loaded = imports.entry((path.to_owned(), from)).or_insert_with(|| load(path, from, read, sources));
+            loaded.clone()
+        };
+        eval::evaluate(&self.document, &overrides, &mut load);
+    }
+
+    /// The recipe under further overrides.
+    ///
+    /// # Errors
+    /// What is wrong in it, warnings left out.
+    pub fn resolve(&self, more: &[Override]) -> Result<Recipe, Vec<Diagnostic>> {
+        let mut load = |path: &str, from: SourceId| {
+            let loaded = self.imports.get(&(path.to_owned(), from)).cloned();
+            loaded.unwrap_or_else(|| Err(format!("`{path}` was not read")))
+        };
+        let mut diagnostics = Vec::new();
+        let (_, recipe) = resolve_document(&self.document, &self.with(more), &mut load, &mut diagnostics);
+        diagnostics.retain(Diagnostic::is_error);
+        recipe.ok_or(diagnostics)
+    }
+
+    /// The device that a recipe is planned for: the one `asked` for, else its own, else this machine's.
+    ///
+    /// # Errors
+    /// Where there is none of that name.
+    pub fn device<'d>(
+        recipe: &Recipe,
+        asked: Option<(&str, Span)>,
+        machine: &'d Device,
+        known: &'d [Device],
+    ) -> Result<&'d Device, Diagnostic> {
+        let own = recipe.budget.device.as_deref().map(|name| (name, Span::default()));
+        let Some((name, span)) = asked.or(own).filter(|(name, _)| *name != machine.name) else { return Ok(machine) };
+        device::named(known, name).ok_or_else(|| unknown_device(name, span, known))
+    }
+
+    fn with(&self, more: &[Override]) -> Vec<Override> {
+        self.overrides.iter().chain(more).cloned().collect()
+    }
 }
 
 fn any_error(diagnostics: &[Diagnostic]) -> bool {

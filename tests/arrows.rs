@@ -17,11 +17,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("device", &["units"]),
     ("step", &["recipe", "units"]),
     ("budget", &["step", "device", "recipe", "units"]),
-    ("check", &["budget", "step", "device", "recipe", "diag", "units"]),
+    ("check", &["budget", "step", "device", "recipe", "diag", "source", "units"]),
     // The second opinion: of the planner's stages it knows the catalog's data alone.
     ("verify", &["device", "units"]),
     ("plan", &["verify", "check", "budget", "step", "device", "recipe", "units"]),
     ("pipeline", &["check", "device", "recipe", "syntax", "diag", "source"]),
+    ("sweep", &["pipeline", "check", "budget", "step", "device", "recipe", "syntax", "diag", "source", "units"]),
     ("editor", &["pipeline", "step", "recipe", "syntax", "diag", "source", "units"]),
     ("data", &["rng", "units"]),
     ("ledger", &[]),
@@ -29,16 +30,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "editor", "pipeline", "plan", "verify", "check", "budget", "step", "device", "recipe", "syntax", "diag", "source",
-            "data", "ledger", "exec", "units",
+            "editor", "sweep", "pipeline", "plan", "verify", "check", "budget", "step", "device", "recipe", "syntax", "diag",
+            "source", "data", "ledger", "exec", "units",
         ],
     ),
 ];
 
 /// Stages that know neither files, nor the clock, nor the environment, nor the screen.
 const PURE: &[&str] = &[
-    "units", "source", "rng", "diag", "syntax", "recipe", "device", "step", "budget", "check", "plan", "pipeline", "editor",
-    "verify",
+    "units", "source", "rng", "diag", "syntax", "recipe", "device", "step", "budget", "check", "plan", "pipeline", "sweep",
+    "editor", "verify",
 ];
 
 /// What only some stages may name.

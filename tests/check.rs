@@ -65,11 +65,22 @@ fn every_shipped_recipe_is_feasible() {
 
 #[test]
 fn what_does_not_fit_is_infeasible_with_a_way_out() {
-    let (code, verdict) = json(&["check", "recipes/crammed-bert.ron", "--for", "rtx-2080-ti", "--set", "micro_batch=512"]);
+    let (code, verdict) = json(&[
+        "check",
+        "recipes/crammed-bert.ron",
+        "--for",
+        "rtx-2080-ti",
+        "--set",
+        "micro_batch=512",
+        "--set",
+        "recompute=Nothing",
+    ]);
     assert_eq!((code, &verdict["feasible"]), (1, &false.into()));
     let diagnostic = &verdict["diagnostics"][0];
     assert_eq!(diagnostic["code"], "out-of-memory");
-    assert!(diagnostic["help"].as_str().unwrap().contains("`micro_batch:"), "{diagnostic}");
+    let help = diagnostic["help"].as_str().unwrap();
+    assert!(help.contains("`micro_batch:") && help.contains("`recompute: Parts(") && help.contains("% time"), "{diagnostic}");
+    assert!(diagnostic["labels"].as_array().unwrap().len() >= 2, "{diagnostic}");
     let (code, _) = json(&["check", "recipes/crammed-bert.ron", "--set", "budget.time=1s"]);
     assert_eq!(code, 1);
 }

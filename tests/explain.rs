@@ -230,6 +230,7 @@ const WRITTEN_OUT: [&str; 2] = [
         objective: MaskedLm(rate: 25%, prediction: Sparse(share: 25%)),
         batch: Ramp(to: 16, until: 50%),
         micro_batch: 4,
+        recompute: Parts(norms: 50%, gates: 50%, attention: 50%, projections: 50%, residuals: 50%),
         optimizer: AdamW(betas: (0.9, 0.98), eps: 1e-12, weight_decay: 0.01, clip: 0.5),
         lr: Triangle(peak: 1e-3, start: 25%, peak_at: 50%),
         evaluation: Evaluation(every: 20%, sequences: 512),

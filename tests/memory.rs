@@ -3,11 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and show what it sees")]
 
 mod common;
+#[path = "memory/real.rs"]
+mod real;
 
 use std::sync::Mutex;
 
 use burn::tensor::Device;
+use common::generate::{Size, generated};
 use cramplan::budget::backend;
+use cramplan::check::Costed;
 use cramplan::exec::op::Scalars;
 use cramplan::exec::value::Value;
 use cramplan::exec::walk::{Form, Walker};
@@ -34,16 +38,12 @@ const RECIPE: &str = r#"Recipe(
     lr: Constant(1e-3),
 )"#;
 
+fn machine() -> cramplan::device::Device {
+    cramplan::cli::machine()
+}
+
 fn graphs() -> (StepGraphs, cramplan::device::Device) {
-    let machine = cramplan::device::cpu(&cramplan::device::HostFacts {
-        model: "test".into(),
-        threads: rayon::current_num_threads() as u64,
-        clock: None,
-        avx512: false,
-        halved: false,
-        avx2: true,
-        memory: cramplan::device::Sourced::new(cramplan::units::Bytes::gib(8), "test"),
-    });
+    let machine = machine();
     let costed = common::costed(RECIPE, &[], machine);
     (costed.graphs(), costed.device)
 }
@@ -109,4 +109,122 @@ fn no_operation_takes_more_than_the_plan_says_and_all_memory_is_given_back() {
         drop(results);
         assert!(HEAP.current_usage().saturating_sub(start) as u64 <= SLACK, "{walk:?} keeps memory");
     }
+}
+
+/// Recipes that are drawn, and how many of them are also measured with recomputation.
+const DRAWN: usize = 30;
+const RECOMPUTED: usize = 10;
+
+const SEED: u64 = 11;
+
+/// Which case the process is to measure.
+const CASE: &str = "CRAMPLAN_MEMORY_CASE";
+
+/// Asks for the table to be written anew.
+const UPDATE: &str = "CRAMPLAN_MEMORY_TABLE";
+
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/memory/table.txt");
+
+/// Of 64 to 256 MB: beside its tensors a process keeps lists and slabs of up to 4 MiB, which could be any share of a toy.
+fn cases() -> Vec<String> {
+    let drawn = generated(SEED, DRAWN, Size::Medium);
+    let ways =
+        ["Blocks()", "Parts(norms: 100%, gates: 100%)", "Parts(attention: 50%, projections: 50%)", "Parts(residuals: 100%)"];
+    let again = drawn.iter().zip(ways.iter().cycle()).take(RECOMPUTED);
+    let again = again.map(|(text, way)| text.replace("    optimizer:", &format!("    recompute: {way},\n    optimizer:")));
+    let nothing = drawn.iter().map(|text| text.replace("    optimizer:", "    recompute: Nothing(),\n    optimizer:"));
+    nothing.chain(again.collect::<Vec<String>>()).collect()
+}
+
+/// A case with what was seen of it.
+struct Measured {
+    costed: Costed,
+    seen: real::Seen,
+}
+
+impl Measured {
+    fn planned(&self) -> u64 {
+        self.costed.estimate.peak.tensors().0
+    }
+
+    /// How far the plan's peak is off, as a share of what was measured; above zero where the plan is higher.
+    fn error(&self) -> f64 {
+        self.planned() as f64 / self.seen.highest() as f64 - 1.0
+    }
+
+    fn line(&self) -> String {
+        let Self { costed, seen } = self;
+        let e = &costed.estimate;
+        let again = format!("{:?}", costed.recipe.recompute).replace("Ratio(", "").replace(')', "");
+        format!(
+            "{:16} {again:88} {:>13} {:>13} {:>7.3} %  {}",
+            costed.recipe.name,
+            self.planned(),
+            seen.highest(),
+            self.error() * 100.0,
+            e.peak.operation
+        )
+    }
+
+    /// The phases in which more was seen than is planned.
+    fn above(&self) -> Vec<String> {
+        let process = self.costed.device.overhead.value.0;
+        let phases = self.costed.estimate.phases.iter().map(|phase| (phase.event, phase.peak.bytes.0 - process));
+        let above = phases.filter(|(event, planned)| self.seen.of(*event) > *planned);
+        above
+            .map(|(event, planned)| format!("{} {event:?}: {} > {planned}", self.costed.recipe.name, self.seen.of(event)))
+            .collect()
+    }
+}
+
+#[test]
+fn real_steps_take_what_the_plan_says() {
+    let cases = cases();
+    if let Ok(case) = std::env::var(CASE) {
+        let costed = common::costed(&cases[case.parse::<usize>().unwrap()], &[], machine());
+        let directory = tempfile::tempdir().unwrap();
+        println!("{CASE}{}", serde_json::to_string(&real::watch(&costed, directory.path())).unwrap());
+        return;
+    }
+    let _alone = ALONE.lock().unwrap();
+    let all: Vec<Measured> = cases
+        .iter()
+        .enumerate()
+        .map(|(i, text)| Measured { costed: common::costed(text, &[], machine()), seen: measured(i) })
+        .collect();
+    let mut errors: Vec<f64> = all.iter().map(|m| m.error().abs()).collect();
+    errors.sort_by(f64::total_cmp);
+    let (median, highest) = (errors[errors.len() / 2], errors[errors.len() - 1]);
+    let lines: Vec<String> = all.iter().map(Measured::line).collect();
+    let table = format!("{}\n\nmedian {:.3} %, highest {:.3} %\n", lines.join("\n"), median * 100.0, highest * 100.0);
+    println!("{table}");
+    if let Ok(when) = std::env::var(UPDATE) {
+        std::fs::write(TABLE, format!("{}{table}", header(&when))).unwrap();
+    }
+    let above: Vec<String> = all.iter().flat_map(Measured::above).collect();
+    assert!(above.is_empty(), "{above:#?}");
+    assert!(median <= 0.01 && highest <= 0.03, "median {median}, highest {highest}");
+}
+
+fn header(when: &str) -> String {
+    let device = machine();
+    format!(
+        "The highest heap of real runs against the plan, bytes: start, two steps, evaluation, a checkpoint, and resuming from it.\n\
+         Each recipe in a process of its own; drawn by tests/common/generate.rs, seed {SEED}, 64 to 256 MB of tensors.\n\
+         Command: {UPDATE}=\"$(date -I)\" cargo test --release --test memory real_steps\n\
+         Machine: {}; caches {:?}\nDate: {when}\n\n{:16} {:88} {:>13} {:>13} {:>9}  highest in\n",
+        device.peaks.f32.source, device.lanes, "recipe", "recomputed", "planned", "measured", "error"
+    )
+}
+
+/// What a process of its own sees of a case.
+fn measured(case: usize) -> real::Seen {
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "real_steps_take_what_the_plan_says", "--nocapture"])
+        .env(CASE, case.to_string())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(child.stdout).unwrap();
+    let line = text.lines().find_map(|line| line.split(CASE).nth(1));
+    serde_json::from_str(line.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&child.stderr)))).unwrap()
 }

@@ -120,7 +120,7 @@ fn loss_and_gradients_of_a_two_layer_model_equal_those_of_autodiff() {
     let named = graphs.parameters.iter().zip(&state.weights).map(|((_, p), value)| {
         let data = value.as_ref().unwrap().to_floats();
         let shape: Vec<usize> = p.shape.iter().map(|d| *d as usize).collect();
-        (p.name.clone(), (floats(data.clone(), [data.len()], &taped).require_grad(), shape))
+        (p.name(), (floats(data.clone(), [data.len()], &taped).require_grad(), shape))
     });
     let weights = Weights(named.collect());
     let expected = loss(&weights, &feed(), &taped);
@@ -133,8 +133,8 @@ fn loss_and_gradients_of_a_two_layer_model_equal_those_of_autodiff() {
         assert!((observed / f64::from(expected) - 1.0).abs() < 1e-5, "{form:?}: loss {observed} against {expected}");
         for ((_, p), gradient) in graphs.parameters.iter().zip(&trainer.state.gradients) {
             let ours = gradient.as_ref().unwrap().to_floats();
-            let theirs: Vec<f32> = weights.0[&p.name].0.grad(&tape).unwrap().to_data().try_to_vec().unwrap();
-            assert!(relative(&ours, &theirs) < 1e-5, "{form:?}, {}: {:e}", p.name, relative(&ours, &theirs));
+            let theirs: Vec<f32> = weights.0[&p.name()].0.grad(&tape).unwrap().to_data().try_to_vec().unwrap();
+            assert!(relative(&ours, &theirs) < 1e-5, "{form:?}, {}: {:e}", p.name(), relative(&ours, &theirs));
         }
         // A second micro-step adds the same again.
         trainer.micro_step(&feed(), false, &mut |_| {}).unwrap();

@@ -180,7 +180,7 @@ fn the_excuses_are_these() {
         data: (sources: [Synthetic(sentences: 2000)], tokenizer: WordPiece(vocab: 512), normalize: [], validation: Ratio(0.02)),
         model: (width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(intermediate: 64), norm: LayerNorm(eps: 1e-12),
             init: Normal(std: 0.02)),
-        objective: (rate: Ratio(0.25), prediction: Sparse(), protect_special: true), batch: Constant(size: 8), micro_batch: Fixed(4),
+        objective: (rate: Ratio(0.25), prediction: Sparse(), protect_special: true), batch: Constant(size: 8), micro_batch: Fixed(4), recompute: Auto(),
         optimizer: AdamW(betas: (0.9, 0.98), eps: 1e-12, weight_decay: 0.01, decay: Everything(), clip: Some(0.5)),
         lr: Constant(rate: 1e-3), evaluation: (every: Steps(5), sequences: 512), checkpoint: (every: Time(Seconds(600.0)), keep: 2))"#;
     let takes = |text: &str| (ours(text).is_ok(), theirs(text, Newtypes::Named).is_ok());

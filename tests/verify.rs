@@ -36,6 +36,7 @@ fn host(threads: u64) -> Device {
         halved: false,
         avx2: true,
         memory: Sourced::new(Bytes::gib(64), "test"),
+        caches: None,
     };
     cpu(&facts)
 }

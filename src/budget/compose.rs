@@ -5,8 +5,9 @@
 
 use std::array;
 
-use super::fit::{Point, ROUNDING, levels, recomputations};
+use super::fit::{Point, ROUNDING, levels};
 use super::fold::{Segment, Segments, segments};
+use super::search::{Pace, each_within};
 use super::{Costs, ambient};
 use crate::device::Device;
 use crate::recipe::settings::Recipe;
@@ -38,12 +39,35 @@ struct Pieces {
     backward: [Piece; Kinds::COUNT],
 }
 
+/// A stretch of a walk.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Operations of no block.
+    Between(Piece),
+    /// The blocks, first to last.
+    Forward,
+    /// The blocks, last to first.
+    Backward,
+}
+
+impl Step {
+    fn of(segment: &Segment) -> Self {
+        match (segment.block, segment.backward) {
+            (None, _) => Self::Between(Piece::of(segment)),
+            (Some(_), false) => Self::Forward,
+            (Some(_), true) => Self::Backward,
+        }
+    }
+}
+
 /// All plans of one micro-batch.
 pub struct Composer<'a> {
     recipe: &'a Recipe,
     device: &'a Device,
     plain: Point,
     costs: &'a Costs,
+    /// What each walk goes through, in the order of the walks.
+    steps: Vec<Vec<Step>>,
     /// In the order of the walks, for the sets of these kinds.
     pieces: Box<[Pieces; WALKS.len()]>,
     built: Option<Kinds>,
@@ -52,7 +76,8 @@ pub struct Composer<'a> {
 impl<'a> Composer<'a> {
     /// Starts from the plan that recomputes nothing.
     pub fn new(recipe: &'a Recipe, device: &'a Device, plain: &Point, costs: &'a Costs) -> Self {
-        Self { recipe, device, plain: *plain, costs, pieces: Box::default(), built: None }
+        let steps = costs.micro_steps.iter().map(|walk| walk.all.iter().map(Step::of).collect()).collect();
+        Self { recipe, device, plain: *plain, costs, steps, pieces: Box::default(), built: None }
     }
 
     /// The plan that recomputes nothing.
@@ -83,34 +108,67 @@ impl<'a> Composer<'a> {
         affordable.fold(Kinds::default(), |kinds, (kind, _)| kinds.with(kind))
     }
 
-    /// The plans that recompute some of `kinds` and take at most so long for a token.
-    pub fn points_within(&mut self, per_token: f64, kinds: Kinds) -> impl Iterator<Item = Point> {
+    /// The plan with the lowest peak of those that recompute some of `kinds` and take at most so long for a token, or `best` where that is
+    /// lower.
+    pub fn lowest_within(&mut self, per_token: f64, kinds: Kinds, best: Point) -> Point {
         self.build(kinds);
-        let this = &*self;
-        let within = move |recompute: &Recompute| recompute.is_within(kinds) && this.per_token(recompute) <= per_token;
-        recomputations(this.recipe.model.depth).filter(within).map(|recompute| this.point(recompute))
+        let mut best = best;
+        each_within(self.recipe.model.depth, kinds, &self.pace(), per_token * ROUNDING, |recompute| {
+            if self.per_token(&recompute) <= per_token {
+                let point = self.point(recompute);
+                if point.is_lower_than(&best) {
+                    best = point;
+                }
+            }
+            per_token * ROUNDING
+        });
+        best
     }
 
-    /// The fastest plan that fits, or `best` where that is faster.
-    pub fn fastest(&mut self, limit: Bytes, best: Option<Point>) -> Option<Point> {
-        self.build(Kinds::ALL);
+    /// The fastest plan that fits of those that recompute some of `kinds`, or `best` where that is faster.
+    pub fn fastest(&mut self, limit: Bytes, kinds: Kinds, best: Option<Point>) -> Option<Point> {
+        self.build(kinds);
         let mut best = best;
-        for recompute in recomputations(self.recipe.model.depth) {
-            let pace = best.map_or(f64::INFINITY, |best| best.per_token);
-            if self.per_token(&recompute) <= pace {
+        let within = |best: &Option<Point>| best.map_or(f64::INFINITY, |best| best.per_token * ROUNDING);
+        each_within(self.recipe.model.depth, kinds, &self.pace(), within(&best), |recompute| {
+            if self.per_token(&recompute) <= best.map_or(f64::INFINITY, |best| best.per_token) {
                 let point = self.point(recompute);
                 if point.peak <= limit && best.is_none_or(|best| point.is_faster_than(&best)) {
                     best = Some(point);
                 }
             }
-        }
+            within(&best)
+        });
         best
     }
 
     /// The plan with the lowest peak, or `best` where that is lower.
     pub fn lowest(&mut self, best: Point) -> Point {
-        self.points_within(f64::INFINITY, Kinds::ALL)
-            .fold(best, |best, point| if point.is_lower_than(&best) { point } else { best })
+        self.lowest_within(f64::INFINITY, Kinds::ALL, best)
+    }
+
+    /// Seconds that a token takes, as a sum over the blocks.
+    fn pace(&self) -> Pace {
+        let accumulation = self.accumulation();
+        let tokens = (accumulation * self.micro_tokens()) as f64;
+        let weights = [1.0 / tokens, (accumulation - 1) as f64 / tokens];
+        let mut pace = Pace { elsewhere: self.costs.walks[Walk::Update as usize].time.0 / tokens, block: [0.0; Kinds::COUNT] };
+        for ((steps, pieces), weight) in self.steps.iter().zip(self.pieces.iter()).zip(weights) {
+            let between = steps.iter().map(|step| if let Step::Between(piece) = step { piece.time.0 } else { 0.0 });
+            pace.elsewhere += between.sum::<f64>() * weight;
+            for ((block, forward), backward) in pace.block.iter_mut().zip(&pieces.forward).zip(&pieces.backward) {
+                *block += (forward.time + backward.time).0 * weight;
+            }
+        }
+        pace
+    }
+
+    fn accumulation(&self) -> u64 {
+        self.recipe.full_batch().div_ceil(self.plain.micro_batch)
+    }
+
+    fn micro_tokens(&self) -> u64 {
+        self.plain.micro_batch * self.recipe.model.sequence
     }
 
     /// Plans the blocks that recompute some of these kinds.
@@ -137,33 +195,33 @@ impl<'a> Composer<'a> {
     }
 
     /// The walk's pieces in order, those of blocks by `visit` with how often each stands there.
-    fn walk(&self, w: usize, recompute: &Recompute, mut visit: impl FnMut(Piece, u64)) {
-        let (pieces, Some(segments)) = (&self.pieces, self.costs.micro_steps.get(w)) else { return };
-        let groups = Groups::of(recompute, self.recipe.model.depth);
-        for segment in &segments.all {
-            match (segment.block, segment.backward) {
-                (None, _) => visit(Piece::of(segment), 1),
-                (Some(_), false) => groups.iter().for_each(|g| visit(pieces[w].forward[g.kinds.index()], g.times)),
-                (Some(_), true) => groups.iter().rev().for_each(|g| visit(pieces[w].backward[g.kinds.index()], g.times)),
+    fn walk(&self, w: usize, groups: &Groups, mut visit: impl FnMut(&Piece, u64)) {
+        let (pieces, Some(steps)) = (&self.pieces, self.steps.get(w)) else { return };
+        for step in steps {
+            match step {
+                Step::Between(piece) => visit(piece, 1),
+                Step::Forward => groups.iter().for_each(|g| visit(&pieces[w].forward[g.kinds.index()], g.times)),
+                Step::Backward => groups.iter().rev().for_each(|g| visit(&pieces[w].backward[g.kinds.index()], g.times)),
             }
         }
     }
 
     fn per_token(&self, recompute: &Recompute) -> f64 {
+        let groups = Groups::of(recompute, self.recipe.model.depth);
         let times = array::from_fn(|w| {
             let mut time = Seconds::ZERO;
-            self.walk(w, recompute, |piece, times| time += piece.time * times as f64);
+            self.walk(w, &groups, |piece, times| time += piece.time * times as f64);
             time
         });
-        let accumulation = self.recipe.full_batch().div_ceil(self.plain.micro_batch);
-        self.costs.per_token_with(times, accumulation, self.plain.micro_batch * self.recipe.model.sequence)
+        self.costs.per_token_with(times, self.accumulation(), self.micro_tokens())
     }
 
     fn peak(&self, recompute: &Recompute) -> Bytes {
+        let groups = Groups::of(recompute, self.recipe.model.depth);
         let mut highest = 0;
         for (w, Segments { start, .. }) in self.costs.micro_steps.iter().enumerate() {
             let mut live = start.total();
-            self.walk(w, recompute, |piece, times| {
+            self.walk(w, &groups, |piece, times| {
                 let repetition = if piece.change > 0 { times.saturating_sub(1) } else { 0 };
                 if times > 0 {
                     highest = highest.max(live + piece.change * i128::from(repetition) + piece.highest);

@@ -17,10 +17,12 @@
 //! So the plan is found exactly, and more memory never gives a slower one: whatever fits in less than *the* plan is slower than it.
 
 use super::compose::Composer;
-use super::{Costs, Estimate, estimate_at, limit};
+use super::reserved::{largest_reservation, reserved};
+use super::{Costs, Estimate, Fixed, estimate_with, limit};
 use crate::device::Device;
 use crate::recipe::decode::MicroBatch;
 use crate::recipe::settings::Recipe;
+use crate::step::StepGraphs;
 use crate::step::recompute::{Kind, Kinds, Recompute};
 use crate::units::Bytes;
 
@@ -76,16 +78,19 @@ pub struct Point {
 }
 
 impl Point {
-    fn key_by_peak(&self) -> (Bytes, f64, u64) {
-        (self.peak, self.per_token, self.micro_batch)
+    /// What decides between plans that cost the same, so that the order in which they are looked at does not.
+    fn last(&self) -> (u64, [u64; Kind::ALL.len()]) {
+        let mut blocks = self.recompute.0;
+        blocks.reverse();
+        (self.micro_batch, blocks)
     }
 
     pub(super) fn is_lower_than(&self, other: &Self) -> bool {
-        self.key_by_peak() < other.key_by_peak()
+        (self.peak, self.per_token, self.last()) < (other.peak, other.per_token, other.last())
     }
 
     pub(super) fn is_faster_than(&self, other: &Self) -> bool {
-        (self.per_token, self.peak, self.micro_batch) < (other.per_token, other.peak, other.micro_batch)
+        (self.per_token, self.peak, self.last()) < (other.per_token, other.peak, other.last())
     }
 }
 
@@ -93,21 +98,54 @@ fn lowest(points: impl Iterator<Item = Point>) -> Option<Point> {
     points.reduce(|a, b| if b.is_lower_than(&a) { b } else { a })
 }
 
+/// How often a lower limit is tried where a card cannot give what a plan reserves.
+const TRIES: usize = 8;
+
 /// The estimate of the plan that the recipe's device and limits lead to.
+///
+/// On a card the plan must be had from the memory manager too: where what it reserves beside what lives is too much, the search goes on with
+/// a limit that is lower by as much.
 pub fn fit(recipe: &Recipe, device: &Device) -> Estimate {
-    let point = choose(recipe, device, limit(recipe, device).0);
-    estimate_at(recipe, device, point.micro_batch, point.recompute)
+    let allowed = limit(recipe, device).0;
+    let mut limit = allowed;
+    let mut tries = 0;
+    let fixed = Fixed::of(recipe, device);
+    loop {
+        let point = choose_with(recipe, device, &fixed, limit);
+        let mut estimate = estimate_with(recipe, device, &fixed, point.micro_batch, point.recompute);
+        if estimate.peak.bytes > allowed {
+            return estimate;
+        }
+        let graphs = StepGraphs::build(recipe, point.micro_batch, point.recompute);
+        estimate.reserved = reserved(&graphs, device, allowed, estimate.accumulation > 1);
+        tries += 1;
+        if estimate.fits() || tries == TRIES || estimate.peak.bytes > limit {
+            return estimate;
+        }
+        let over = estimate.needed().saturating_sub(allowed).0.max(1);
+        limit = Bytes(limit.0.min(estimate.peak.bytes.0).saturating_sub(over));
+    }
 }
 
 /// The plan of the space for a limit of memory; see the module's documentation for the order.
 pub fn choose(recipe: &Recipe, device: &Device, limit: Bytes) -> Point {
+    choose_with(recipe, device, &Fixed::of(recipe, device), limit)
+}
+
+fn choose_with(recipe: &Recipe, device: &Device, fixed: &Fixed, limit: Bytes) -> Point {
     let batches = match recipe.micro_batch {
         MicroBatch::Fixed(batch) => vec![batch],
         MicroBatch::Auto => candidates(recipe.full_batch()),
     };
     let asked = Recompute::asked(recipe);
     let mut plain: Vec<(Point, Costs)> =
-        batches.into_iter().map(|batch| plain(recipe, device, batch, asked.unwrap_or(Recompute::NOTHING))).collect();
+        batches.into_iter().map(|batch| plain(recipe, device, fixed, batch, asked.unwrap_or(Recompute::NOTHING))).collect();
+    // What is too large for one reservation is too large however much is free; where everything is, the estimate says so.
+    if let Some(most) = largest_reservation(device)
+        && plain.iter().any(|(_, costs)| costs.largest <= most)
+    {
+        plain.retain(|(_, costs)| costs.largest <= most);
+    }
     plain.sort_by(|a, b| a.0.per_token.total_cmp(&b.0.per_token));
     let points = || plain.iter().map(|(point, _)| *point);
     let fastest = points().map(|point| point.per_token).fold(f64::INFINITY, f64::min);
@@ -119,12 +157,18 @@ pub fn choose(recipe: &Recipe, device: &Device, limit: Bytes) -> Point {
     }
     let mut composers: Vec<Composer<'_>> =
         plain.iter().map(|(point, costs)| Composer::new(recipe, device, point, costs)).collect();
-    let the = composers.iter_mut().fold(pace, |best, composer| composer.lowest_within(best));
+    let the = composers.iter_mut().fold(pace, |best, composer| composer.lowest_as_fast_as(best));
     if the.peak <= limit {
         return the;
     }
-    let fastest = composers.iter_mut().fold(None, |best, composer| composer.fastest_within(limit, best));
-    fastest.unwrap_or_else(|| composers.iter_mut().fold(the, |best, composer| composer.lowest(best)))
+    // What fits without recomputing sets the pace, and most of the others cannot keep it.
+    let fitting = points().filter(|point| point.peak <= limit).reduce(|a, b| if b.is_faster_than(&a) { b } else { a });
+    let fastest = composers.iter_mut().fold(fitting, |best, composer| composer.fastest_within(limit, best));
+    fastest.unwrap_or_else(|| {
+        // Where no plan can be lower than one that is known already none is looked for.
+        composers.sort_by_key(Composer::least);
+        composers.iter_mut().fold(the, |best, composer| if composer.least() > best.peak { best } else { composer.lowest(best) })
+    })
 }
 
 /// The plan where what is recomputed is fixed.
@@ -138,15 +182,15 @@ fn settle(pace: Point, limit: Bytes, points: impl Iterator<Item = Point> + Clone
 }
 
 /// A plan costed from its folded graphs.
-fn plain(recipe: &Recipe, device: &Device, micro_batch: u64, recompute: Recompute) -> (Point, Costs) {
-    let costs = Costs::of(recipe, device, micro_batch, recompute);
+fn plain(recipe: &Recipe, device: &Device, fixed: &Fixed, micro_batch: u64, recompute: Recompute) -> (Point, Costs) {
+    let costs = Costs::of(recipe, device, fixed, micro_batch, recompute);
     let per_token = costs.per_token(recipe.full_batch().div_ceil(micro_batch), micro_batch * recipe.model.sequence);
     (Point { micro_batch, recompute, per_token, peak: costs.peak.bytes }, costs)
 }
 
 impl Composer<'_> {
     /// The plan with the lowest peak of those that are not slower than `best`, and `best` itself.
-    fn lowest_within(&mut self, best: Point) -> Point {
+    fn lowest_as_fast_as(&mut self, best: Point) -> Point {
         // Recomputing only ever takes longer than keeping, and what a block is given is always kept.
         if self.plain().per_token > best.per_token || self.least() >= best.peak {
             return best;
@@ -155,7 +199,7 @@ impl Composer<'_> {
         if kinds == Kinds::default() {
             return best;
         }
-        self.points_within(best.per_token, kinds).fold(best, |best, point| if point.is_lower_than(&best) { point } else { best })
+        self.lowest_within(best.per_token, kinds, best)
     }
 
     /// The fastest plan that fits, or `best` where that is faster.
@@ -164,6 +208,7 @@ impl Composer<'_> {
         if self.plain().per_token > pace || self.least() > limit {
             return best;
         }
-        self.fastest(limit, best)
+        let kinds = if best.is_some() { self.affordable(pace) } else { Kinds::ALL };
+        if kinds == Kinds::default() { best } else { self.fastest(limit, kinds, best) }
     }
 }

@@ -43,6 +43,14 @@ impl Change {
         Self(Part::ALL.map(|part| i128::from(to.part(part).0) - i128::from(from.part(part).0)))
     }
 
+    fn and(self, other: Self) -> Self {
+        let mut sum = self;
+        for (a, b) in sum.0.iter_mut().zip(other.0) {
+            *a += b;
+        }
+        sum
+    }
+
     fn plus(self, other: Self, times: u64) -> Self {
         let mut sum = self;
         for (a, b) in sum.0.iter_mut().zip(other.0) {
@@ -88,11 +96,11 @@ pub struct Segment {
 
 impl Segment {
     fn add(&mut self, pass: Pass, (during, after): (Change, Change)) {
-        let highest = self.change.plus(during, 1);
+        let highest = self.change.and(during);
         if self.nodes.1 == 0 || highest.total() > self.highest.0.total() {
             self.highest = (highest, self.nodes.1);
         }
-        self.change = self.change.plus(after, 1);
+        self.change = self.change.and(after);
         self.nodes.1 += 1;
         self.backward |= matches!(pass, Pass::Backward | Pass::Recompute);
     }
@@ -193,6 +201,14 @@ fn pass_index(pass: Pass) -> usize {
         Pass::Recompute => 1,
         Pass::Backward => 2,
     }
+}
+
+/// How many operations a walk has, those of all blocks counted and those that are done again left out: the same number, whatever is
+/// recomputed.
+pub fn operations(graphs: &StepGraphs, walk: Walk) -> u64 {
+    let graph = graphs.walk(walk);
+    let once = graph.nodes().filter(|node| node.pass != Pass::Recompute);
+    once.map(|node| block_of(graphs, graph, node).map_or(1, |block| graphs.times(block))).sum()
 }
 
 /// Whether an operation takes one operand of each parameter.

@@ -7,25 +7,29 @@
 mod compose;
 pub mod fit;
 mod fold;
+mod phases;
 pub mod pool;
 pub mod reserved;
 mod run;
+mod search;
 mod time;
 
 pub use fit::{candidates, fit};
 pub use fold::{Segment, Segments, WalkCost, segments, walk_cost};
+pub use phases::{Event, Phase, READ_AT_ONCE, phases};
+pub use reserved::Reserved;
 pub use run::{Bounds, RunEstimate, Stage, interval};
 pub use time::{beside, error, palm_utilisation, utilisation, work};
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::{Device, DeviceKind};
+use crate::device::{Cache, Device, DeviceKind, Lanes};
 use crate::recipe::settings::Recipe;
 use crate::step::graph::StepGraph;
 use crate::step::lifetime::{Bill, Lifetimes, timeline};
-use crate::step::op::Backend;
+use crate::step::op::{self, Backend, Host, Packed, Panels};
 use crate::step::parameter::ParameterCounts;
-use crate::step::recompute::Recompute;
+use crate::step::recompute::{Group, Recompute};
 use crate::step::tensor::Part;
 use crate::step::{StepGraphs, Walk};
 use crate::units::{ByteRate, Bytes, Flops, Seconds};
@@ -33,14 +37,27 @@ use crate::units::{ByteRate, Bytes, Flops, Seconds};
 /// Sustained rate of writing a checkpoint where it was not measured, assumed: an ordinary disk with the file system's syncs.
 pub const ASSUMED_DISK: ByteRate = ByteRate(2.5e8);
 
-/// What each thread keeps from its first matrix product on: `gemm`'s slab of 512 by 512 elements, and room for the lists
-/// that a step is made of.
-const KEPT_PER_THREAD: Bytes = Bytes(5 << 18);
+/// Room for queues of the thread pool and the micro-batch that is being fed.
+const QUEUES: Bytes = Bytes(256 << 10);
+
+/// Room for what a run keeps for each operation of a micro-step on the CPU, in all walks together: lifetimes, the slot and burn's
+/// handle of each tensor. Operations that are done again share it, so that all recomputations have the same room. A bound, assumed:
+/// with the queues, 0.9 to 2.3 KB were seen by `tests/memory.rs`, at 79 to 367 operations.
+const LISTS_PER_OPERATION: Bytes = Bytes(2 << 10);
+
+/// Room for the lists that a run is made of.
+fn lists(graphs: &StepGraphs) -> Bytes {
+    QUEUES + LISTS_PER_OPERATION * fold::operations(graphs, Walk::First)
+}
 
 /// How operations are carried out on a device.
 pub fn backend(device: &Device) -> Backend {
     match device.kind {
-        DeviceKind::Cpu { threads } => Backend::Host { threads },
+        DeviceKind::Cpu { threads } => {
+            let Lanes { lanes, caches } = device.lanes.unwrap_or(Lanes::ASSUMED);
+            let caches = caches.map(|Cache { bytes, ways, line }| op::Cache { bytes, ways, line });
+            Backend::Host(Host { threads, panels: Panels { lanes, caches } })
+        }
         DeviceKind::Cuda | DeviceKind::Rocm => Backend::Plain,
     }
 }
@@ -95,6 +112,8 @@ pub struct Estimate {
     pub parameters: ParameterCounts,
     /// Peak memory.
     pub peak: Peak,
+    /// The phases of the run, each with its highest memory; the highest of all is the peak.
+    pub phases: Vec<Phase>,
     /// What the memory may be.
     pub limit: Bytes,
     /// Where the limit comes from.
@@ -105,14 +124,21 @@ pub struct Estimate {
     pub checkpoint: Bytes,
     /// How long it takes to write one.
     pub saving: Seconds,
+    /// What a card takes for all of it; none on a CPU, and where it was not asked for.
+    pub reserved: Option<Reserved>,
     /// The run from first to last step.
     pub run: RunEstimate,
 }
 
 impl Estimate {
-    /// Whether the peak lies within the limit.
+    /// Whether it all lies within the limit.
     pub fn fits(&self) -> bool {
-        self.peak.bytes <= self.limit
+        self.peak.bytes <= self.limit && self.reserved.as_ref().is_none_or(Reserved::can_be_had)
+    }
+
+    /// What the device has to give: on a card what is reserved, where that is more than what lives.
+    pub fn needed(&self) -> Bytes {
+        self.reserved.as_ref().map_or(self.peak.bytes, |reserved| reserved.total().max(self.peak.bytes))
     }
 
     /// The cost of a walk.
@@ -157,14 +183,28 @@ pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
     let table = Bytes(graphs.extents.sequence * graphs.extents.width * 4);
     let mut bill = Bill::default();
     bill.add(Part::Process, device.overhead.value);
-    if let Backend::Host { threads } = backend(device) {
-        bill.add(Part::Workspace, KEPT_PER_THREAD * threads);
+    if let Backend::Host(host) = backend(device) {
+        bill.add(Part::Workspace, lists(graphs) + slabs(graphs, host));
     }
     match walk {
         Walk::Update => bill.add(Part::Weights, table),
         Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, Bytes(graphs.counts().total) * 8),
     }
     bill
+}
+
+/// The slabs that threads keep from their first matrix product on: those of the pool where a product of theirs uses one, and that of
+/// the thread which walks where it does such a product alone.
+fn slabs(graphs: &StepGraphs, host: Host) -> Bytes {
+    // The first micro-step has the products of all walks, at their extents.
+    let graph = graphs.walk(Walk::First);
+    let nodes = graph.nodes().flat_map(|node| node.op.rule().host_products(graph.signature(node), host));
+    let (mut pool, mut walking) = (false, false);
+    for Packed { shared, .. } in nodes.filter(|product| product.slab) {
+        pool |= shared;
+        walking |= !shared;
+    }
+    host.panels.slab() * (u64::from(pool) * host.threads + u64::from(walking))
 }
 
 /// What the walks of a step cost, and the highest memory.
@@ -176,29 +216,53 @@ pub struct Costs {
     pub peaks: Vec<Peak>,
     /// The highest of all that happens in the run.
     pub peak: Peak,
+    /// The largest tensor of a micro-step.
+    pub largest: Bytes,
     /// The micro-steps that happen, as their segments: the first, and the further one where the full batch takes more than one.
     pub micro_steps: Vec<Segments>,
 }
 
 impl Costs {
     /// The costs of a recipe at a micro-batch and a choice of what to recompute, from folded graphs.
-    pub fn of(recipe: &Recipe, device: &Device, micro_batch: u64, recompute: Recompute) -> Self {
+    pub fn of(recipe: &Recipe, device: &Device, fixed: &Fixed, micro_batch: u64, recompute: Recompute) -> Self {
         let graphs = StepGraphs::folded(recipe, micro_batch, recompute.groups(recipe.model.depth));
-        Self::of_graphs(&graphs, device, recipe.full_batch() > micro_batch)
+        Self::of_folded(recipe, &graphs, device, fixed)
+    }
+
+    fn of_folded(recipe: &Recipe, graphs: &StepGraphs, device: &Device, fixed: &Fixed) -> Self {
+        // All blocks are alike where nothing is recomputed; what stands around them is that of the step as it is.
+        let alike = StepGraphs::folded(recipe, graphs.extents.batch, one_group(recipe));
+        let other = |walk| cost_in(&alike, walk, device, ambient(graphs, device, walk)).1;
+        let (update, saving) = if fixed.holds_for(graphs, device) {
+            (fixed.update.clone(), fixed.saving.clone())
+        } else {
+            (other(Walk::Update), saving_peak(graphs, device))
+        };
+        let accumulates = recipe.full_batch() > graphs.extents.batch;
+        Self::together(graphs, device, accumulates, [update, other(Walk::Evaluate)], saving)
     }
 
     /// The costs of a step from its graphs, full or folded; `accumulates` where a step can have several micro-steps.
     pub fn of_graphs(graphs: &StepGraphs, device: &Device, accumulates: bool) -> Self {
-        let all = Walk::ALL.map(|walk| segments(graphs, walk, device, ambient(graphs, device, walk)));
-        let (walks, mut peaks): (Vec<WalkCost>, Vec<Peak>) =
-            Walk::ALL.into_iter().zip(&all).map(|(walk, segments)| walk_cost(graphs, walk, segments)).unzip();
+        let others = [Walk::Update, Walk::Evaluate].map(|walk| cost(graphs, walk, device).1);
+        Self::together(graphs, device, accumulates, others, saving_peak(graphs, device))
+    }
+
+    fn together(
+        graphs: &StepGraphs,
+        device: &Device,
+        accumulates: bool,
+        [update, evaluate]: [(WalkCost, Peak); 2],
+        saving: Peak,
+    ) -> Self {
+        let [(first, first_cost), (further, further_cost)] = [Walk::First, Walk::Further].map(|walk| cost(graphs, walk, device));
+        let (walks, mut peaks): (Vec<WalkCost>, Vec<Peak>) = [first_cost, further_cost, update, evaluate].into_iter().unzip();
         let happens = |peak: &&Peak| accumulates || peak.walk != Some(Walk::Further);
-        let saving = peak_of(saving(graphs, device), None, 0, "saving a checkpoint".to_owned());
         let peak = peaks.iter().filter(happens).fold(&saving, |a, b| if b.bytes >= a.bytes { b } else { a }).clone();
         peaks.push(saving);
-        let [first, further, ..] = all;
         let micro_steps = if accumulates { vec![first, further] } else { vec![first] };
-        Self { walks, peaks, peak, micro_steps }
+        let largest = graphs.walk(Walk::First).tensors().map(|(_, tensor)| tensor.ty.bytes()).max().unwrap_or_default();
+        Self { walks, peaks, peak, largest, micro_steps }
     }
 
     /// Highest memory outside the micro-steps.
@@ -219,10 +283,64 @@ impl Costs {
     }
 }
 
+/// What a recipe costs beside its micro-steps: on a card the same for every micro-batch and whatever is recomputed. On the CPU threads keep
+/// what their products took, which depends on both.
+#[derive(Clone, Debug)]
+pub struct Fixed {
+    update: (WalkCost, Peak),
+    saving: Peak,
+    /// Seconds of the update beside its operations.
+    beside: Seconds,
+    /// What stands around the update.
+    ambient: Bill,
+}
+
+impl Fixed {
+    /// Of a recipe on a device.
+    pub fn of(recipe: &Recipe, device: &Device) -> Self {
+        let graphs = StepGraphs::folded(recipe, 1, one_group(recipe));
+        let update = cost(&graphs, Walk::Update, device).1;
+        let (saving, ambient) = (saving_peak(&graphs, device), ambient(&graphs, device, Walk::Update));
+        Self { update, saving, beside: Self::beside(&graphs, device), ambient }
+    }
+
+    fn beside(graphs: &StepGraphs, device: &Device) -> Seconds {
+        beside(Walk::Update, graphs.extents.rows(), device).0
+    }
+
+    /// Whether the update costs the same with these graphs: its time where it was measured, and what stands around it, may depend on them.
+    fn holds_for(&self, graphs: &StepGraphs, device: &Device) -> bool {
+        Self::beside(graphs, device) == self.beside && ambient(graphs, device, Walk::Update) == self.ambient
+    }
+}
+
+/// All blocks as one group that recomputes nothing.
+fn one_group(recipe: &Recipe) -> Vec<Group> {
+    Recompute::NOTHING.groups(recipe.model.depth)
+}
+
+/// A walk as its segments, its cost and its peak.
+fn cost(graphs: &StepGraphs, walk: Walk, device: &Device) -> (Segments, (WalkCost, Peak)) {
+    cost_in(graphs, walk, device, ambient(graphs, device, walk))
+}
+
+/// The same with this around the graph.
+fn cost_in(graphs: &StepGraphs, walk: Walk, device: &Device, ambient: Bill) -> (Segments, (WalkCost, Peak)) {
+    let segments = segments(graphs, walk, device, ambient);
+    let cost = walk_cost(graphs, walk, &segments);
+    (segments, cost)
+}
+
 /// Estimates a recipe on a device from its graphs, full or folded.
 pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: Recompute) -> Estimate {
+    let costs = Costs::of_graphs(graphs, device, recipe.full_batch() > graphs.extents.batch);
+    with_costs(recipe, graphs, device, recompute, costs)
+}
+
+fn with_costs(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute: Recompute, costs: Costs) -> Estimate {
     let micro_batch = graphs.extents.batch;
-    let Costs { walks, peak, .. } = Costs::of_graphs(graphs, device, recipe.full_batch() > micro_batch);
+    let phases = phases(&costs, graphs, device, recipe.full_batch() > micro_batch);
+    let Costs { walks, peak, .. } = costs;
     let (limit, limit_source) = limit(recipe, device);
     let parameters = graphs.counts();
     let checkpoint = Bytes(parameters.total.saturating_mul(12));
@@ -233,11 +351,13 @@ pub fn estimate(recipe: &Recipe, graphs: &StepGraphs, device: &Device, recompute
         micro_tokens: graphs.extents.rows(),
         parameters,
         peak,
+        phases,
         limit,
         limit_source,
         walks,
         checkpoint,
         saving: disk(device).time(checkpoint),
+        reserved: None,
         run: RunEstimate::default(),
     };
     estimate.run = run::estimate(recipe, &estimate);
@@ -262,8 +382,14 @@ pub fn disk(device: &Device) -> ByteRate {
 
 /// The estimate of a recipe at a micro-batch and a choice of what to recompute, from folded graphs.
 pub fn estimate_at(recipe: &Recipe, device: &Device, micro_batch: u64, recompute: Recompute) -> Estimate {
+    estimate_with(recipe, device, &Fixed::of(recipe, device), micro_batch, recompute)
+}
+
+/// As [`estimate_at`], where several plans of one recipe are estimated.
+pub fn estimate_with(recipe: &Recipe, device: &Device, fixed: &Fixed, micro_batch: u64, recompute: Recompute) -> Estimate {
     let graphs = StepGraphs::folded(recipe, micro_batch, recompute.groups(recipe.model.depth));
-    estimate(recipe, &graphs, device, recompute)
+    let costs = Costs::of_folded(recipe, &graphs, device, fixed);
+    with_costs(recipe, &graphs, device, recompute, costs)
 }
 
 fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {
@@ -278,11 +404,14 @@ pub fn saving(graphs: &StepGraphs, device: &Device) -> Bill {
     let mut bill = ambient(graphs, device, Walk::Evaluate);
     let e = &graphs.extents;
     bill.add(Part::Weights, Bytes(graphs.counts().total) * 4 + Bytes(e.sequence * e.width * 4));
-    if let Backend::Host { .. } = backend(device) {
-        let largest = graphs.parameters.iter().map(|(_, p)| Bytes(p.elements()) * 4).max();
-        bill.add(Part::Workspace, largest.unwrap_or_default() * 2);
+    if let Backend::Host(_) = backend(device) {
+        bill.add(Part::Workspace, graphs.largest() * 2);
     }
     bill
+}
+
+fn saving_peak(graphs: &StepGraphs, device: &Device) -> Peak {
+    peak_of(saving(graphs, device), None, 0, "saving a checkpoint".to_owned())
 }
 
 fn peak_of(bill: Bill, walk: Option<Walk>, index: usize, operation: String) -> Peak {
@@ -306,20 +435,30 @@ mod tests {
             halved: false,
             avx2: true,
             memory: crate::device::Sourced::new(Bytes::gib(8), "test"),
+            caches: None,
         };
         crate::device::cpu(&facts)
     }
 
-    /// FLOPs of crammed-BERT at 8 × 128 as PyTorch's flop counter gives them for the official model.
+    /// FLOPs of crammed-BERT as PyTorch's flop counter gives them for the official model: (micro-batch, sequence, whether the decoder sees
+    /// all positions or 15 %, forward, forward and backward).
+    const OFFICIAL: [(u64, u64, bool, u128, u128); 6] = [
+        (1, 128, false, 25_920_798_720, 77_762_396_160),
+        (1, 128, true, 31_406_948_352, 94_220_845_056),
+        (8, 128, false, 207_467_053_056, 622_401_159_168),
+        (8, 128, true, 251_255_586_816, 753_766_760_448),
+        (2, 512, false, 226_794_405_888, 680_383_217_664),
+        (2, 512, true, 270_582_939_648, 811_748_818_944),
+    ];
+
     #[test]
     fn flops_of_crammed_bert_equal_those_of_the_official_code() {
         let mut recipe = testing::parse(include_str!("../../recipes/crammed-bert.ron"));
-        for (prediction, forward, both) in [
-            (Prediction::Dense {}, 251_255_586_816, 753_766_760_448),
-            (Prediction::Sparse { share: Some(Ratio(0.15)) }, 207_467_053_056, 622_401_159_168),
-        ] {
-            recipe.objective.prediction = prediction;
-            let estimate = estimate_at(&recipe, &test_device(), 8, Recompute::NOTHING);
+        for (batch, sequence, dense, forward, both) in OFFICIAL {
+            recipe.model.sequence = sequence;
+            recipe.objective.prediction =
+                if dense { Prediction::Dense {} } else { Prediction::Sparse { share: Some(Ratio(0.15)) } };
+            let estimate = estimate_at(&recipe, &test_device(), batch, Recompute::NOTHING);
             assert_eq!(estimate.walk(Walk::First).forward, Flops(forward));
             assert_eq!(estimate.micro_step_flops(), Flops(both));
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Estimate;
 use crate::recipe::decode::Interval;
 use crate::recipe::settings::Recipe;
-use crate::recipe::spending::{Limit, Prices, Spent};
+use crate::recipe::spending::{Limit, Meter, Prices, Spent};
 use crate::step::Walk;
 use crate::units::{Flops, Ratio, Seconds, Tokens};
 
@@ -46,6 +46,9 @@ pub struct RunEstimate {
     /// The stages of the batch ramp.
     pub stages: Vec<Stage>,
 }
+
+/// Stages that memory is set aside for at once.
+const MOST_STAGES: u64 = 1 << 12;
 
 /// Where counting steps ends: a budget that buys more is not one for this world.
 const MOST_STEPS: u64 = 1 << 60;
@@ -99,20 +102,27 @@ fn walk(recipe: &Recipe, e: &Estimate, not_for_steps: Seconds) -> RunEstimate {
         tokens: e.micro_tokens,
         flops: e.micro_step_flops().as_f64(),
     };
-    let mut run = RunEstimate::default();
+    let meter = Meter::new(&recipe.budget, &prices);
+    let wanted = |progress: f64| recipe.batch.accumulation(Ratio(progress), e.micro_batch);
+    let mut run = RunEstimate { stages: Vec::with_capacity(e.accumulation.min(MOST_STAGES) as usize), ..RunEstimate::default() };
     let mut spent = Spent::default();
+    let mut progress = meter.progress(&spent);
     loop {
-        let progress = recipe.budget.progress(&spent, &prices);
-        let wanted = recipe.batch.accumulation(Ratio(progress), e.micro_batch);
-        let accumulation = wanted.min(recipe.budget.affordable(&spent, &prices));
+        let wanted_now = wanted(progress);
+        let accumulation = wanted_now.min(meter.affordable(&spent));
         if progress >= 1.0 || accumulation == 0 || spent.steps > MOST_STEPS {
             break;
         }
-        let until = if accumulation < wanted { Ratio(progress) } else { recipe.batch.stage_end(accumulation, e.micro_batch) };
+        let until = if accumulation < wanted_now { progress } else { recipe.batch.stage_end(accumulation, e.micro_batch).0 };
         let step = Step { accumulation, seconds: e.step_time(accumulation).0 };
-        let count = alike(recipe, &prices, &spent, step, until);
+        let is_alike = |spent: &Spent| {
+            let progress = meter.progress(spent);
+            progress < 1.0 && wanted(progress) == accumulation && meter.affordable(spent) >= accumulation
+        };
+        let count = alike(&meter, spent, step, until, is_alike);
         spent = after(spent, step, count);
-        note(&mut run, step, count, Ratio(recipe.budget.progress(&spent, &prices)));
+        progress = meter.progress(&spent);
+        note(&mut run, step, count, Ratio(progress));
     }
     let limits = recipe.budget.shares(&spent, &prices);
     run.binds = limits.into_iter().flatten().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(Limit::Time, |(limit, _)| limit);
@@ -139,13 +149,15 @@ fn after(spent: Spent, step: Step, count: u64) -> Spent {
     }
 }
 
-/// How many steps can be taken at once: all but the last of those that begin before `until` and that the budget buys in
-/// full. The others are looked at one by one.
-fn alike(recipe: &Recipe, prices: &Prices, spent: &Spent, step: Step, until: Ratio) -> u64 {
-    let now = recipe.budget.shares(spent, prices).into_iter().flatten();
-    let then = recipe.budget.shares(&after(*spent, step, 1), prices).into_iter().flatten();
-    let counts = now.zip(then).map(|((_, now), (_, then))| (until.0 - now) / (then - now) - 1.0);
-    counts.fold(MOST_STEPS as f64, f64::min).max(1.0) as u64
+/// How many steps can be taken at once, the first of which is known: those that begin before `until`, if the last of them `is_alike`, and
+/// so are all before it. The number is guessed from the first, and a little less where rounding made it too large.
+fn alike(meter: &Meter, spent: Spent, step: Step, until: f64, is_alike: impl Fn(&Spent) -> bool) -> u64 {
+    let (now, then) = (meter.shares(&spent), meter.shares(&after(spent, step, 1)));
+    let counts = now.into_iter().zip(then).map(|(now, then)| (until - now) / (then - now));
+    let guess = counts.fold(MOST_STEPS as f64, f64::min).max(1.0);
+    // Where a limit ends the run its last steps may be smaller: those are looked at one by one.
+    let guesses = [guess.ceil(), guess.floor() - 1.0].map(|count| count.max(1.0) as u64);
+    guesses.into_iter().find(|count| *count > 1 && is_alike(&after(spent, step, count - 1))).unwrap_or(1)
 }
 
 fn note(run: &mut RunEstimate, step: Step, count: u64, until: Ratio) {

@@ -1,11 +1,16 @@
 //! Is it feasible? A [`Feasible`] can be made only here, and only a [`Feasible`] can be lowered into a plan.
 
-use crate::budget::{Estimate, candidates, estimate_at, fit};
+mod ways;
+
+pub use ways::{Changes, Way, recomputed, ways};
+
+use crate::budget::{Estimate, fit};
 use crate::device::Device;
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Edit};
 use crate::recipe::decode::Places;
 use crate::recipe::settings::Recipe;
 use crate::recipe::spending::Limit;
+use crate::source::Span;
 use crate::step::tensor::Part;
 use crate::step::{StepGraphs, Walk};
 use crate::units::{Seconds, Tokens};
@@ -52,10 +57,16 @@ pub fn cost(recipe: &Recipe, device: &Device) -> Costed {
 /// Judges a costed recipe: a proof, or the reasons at the recipe's own words.
 ///
 /// # Errors
-/// One diagnostic for each reason why the recipe cannot be run as it stands.
-pub fn judge(costed: Costed, places: &Places) -> Result<Feasible, Box<(Costed, Vec<Diagnostic>)>> {
-    let reasons: Vec<Diagnostic> = [out_of_memory(&costed, places), no_step(&costed, places)].into_iter().flatten().collect();
+/// One diagnostic for each reason why the recipe cannot be run as it stands, with ways out; `known` are the devices that these may name.
+pub fn judge(costed: Costed, places: &Places, known: &[Device]) -> Result<Feasible, Box<(Costed, Vec<Diagnostic>)>> {
+    let reasons: Vec<Diagnostic> =
+        [out_of_memory(&costed, places, known), no_step(&costed, places)].into_iter().flatten().collect();
     if reasons.is_empty() { Ok(Feasible(costed)) } else { Err(Box::new((costed, reasons))) }
+}
+
+/// Whether [`judge`] would find an estimate feasible.
+pub fn is_feasible(e: &Estimate) -> bool {
+    e.fits() && e.run.steps > 0
 }
 
 /// What is legal but surprising in a costed recipe, as warnings.
@@ -89,44 +100,70 @@ fn chinchilla_ratio(costed: &Costed, places: &Places) -> Option<Diagnostic> {
     )
 }
 
-fn out_of_memory(costed: &Costed, places: &Places) -> Option<Diagnostic> {
+/// Ways out that are told.
+const WAYS: usize = 6;
+
+/// Fields that are pointed at beside the first.
+const HEAVIEST: usize = 2;
+
+fn out_of_memory(costed: &Costed, places: &Places, known: &[Device]) -> Option<Diagnostic> {
     let e = &costed.estimate;
     if e.fits() {
         return None;
     }
-    let message = format!("does not fit: {} at the peak, {} allowed on `{}`", e.peak.bytes, e.limit, costed.device.name);
+    let message = format!("does not fit: {} at the peak, {} allowed on `{}`", e.needed(), e.limit, costed.device.name);
     let (largest, bytes) = e.peak.parts.iter().max_by_key(|(_, bytes)| *bytes).copied().unwrap_or((Part::Process, e.peak.bytes));
-    let field = match largest {
-        Part::Activations | Part::Workspace => "micro_batch",
-        _ => "model",
+    let heaviest = ways::heaviest(costed);
+    let mut pointed = heaviest.iter().filter(|(path, _)| places.is_written(path));
+    let part = format!("{bytes} at the peak are {}", largest.name());
+    let diagnostic = match pointed.next() {
+        Some((path, less)) => Diagnostic::error(Code::OutOfMemory, places.of(path), message)
+            .here(format!("half of it would take {less} less; {part}")),
+        None => Diagnostic::error(Code::OutOfMemory, places.of("model"), message).here(part),
     };
-    let diagnostic =
-        Diagnostic::error(Code::OutOfMemory, places.of(field), message).here(format!("{bytes} of it are {}", largest.name()));
-    let Some(smaller) = smaller_micro_batch(costed) else {
-        return Some(diagnostic.help("no micro-batch fits; make the model smaller, or plan for a larger card with `--for`"));
-    };
-    let batch = smaller.micro_batch;
-    let diagnostic = diagnostic.help(format!(
-        "`micro_batch: {batch}` fits in {} and takes {} for a step of {} sequences",
-        smaller.peak.bytes,
-        step_time(&smaller),
-        costed.recipe.full_batch()
-    ));
-    if !places.is_written("micro_batch") {
-        return Some(diagnostic);
+    let diagnostic = pointed
+        .take(HEAVIEST)
+        .fold(diagnostic, |diagnostic, (path, less)| diagnostic.and(places.of(path), format!("half of it, {less} less")));
+    let ways = ways(costed, known);
+    if ways.is_empty() {
+        return Some(
+            diagnostic.help("no micro-batch fits and no single field helps; make the model smaller, or allow more memory"),
+        );
     }
-    Some(diagnostic.fix(format!("write `micro_batch: {batch}`"), false, places.of("micro_batch"), batch.to_string()))
+    let lines = ways.iter().take(WAYS).map(|way| {
+        let on = if way.fields.iter().any(|(path, _)| *path == "budget.device") { " there" } else { "" };
+        format!("  `{}` fits in {}{on}, {}", way.title(), way.estimate.needed(), way.time())
+    });
+    let help = format!("what fits, each planned anew:\n{}", lines.collect::<Vec<_>>().join("\n"));
+    let diagnostic = diagnostic.help(help);
+    Some(ways.iter().take(WAYS).fold(diagnostic, |diagnostic, way| fix(diagnostic, way, costed, places)))
 }
 
-/// The largest smaller micro-batch that fits, planned anew.
-fn smaller_micro_batch(costed: &Costed) -> Option<Estimate> {
-    let below = candidates(costed.recipe.full_batch()).into_iter().rev().filter(|b| *b < costed.estimate.micro_batch);
-    below.map(|batch| estimate_at(&costed.recipe, &costed.device, batch, costed.estimate.recompute)).find(Estimate::fits)
+/// Adds a way out as a change of the recipe's text, where its fields stand there or can be put there. What only changes the course of the same
+/// training may be made unasked, the best of it first.
+fn fix(diagnostic: Diagnostic, way: &Way, costed: &Costed, places: &Places) -> Diagnostic {
+    // Where the device was asked for on the command line, the recipe's is not looked at.
+    let overruled = |path: &str| path == "budget.device" && costed.recipe.budget.device.as_ref() != Some(&costed.device.name);
+    let edits: Option<Vec<Edit>> =
+        way.fields.iter().map(|(path, value)| edit(path, value, places).filter(|_| !overruled(path))).collect();
+    let Some(edits) = edits else { return diagnostic };
+    let safe = way.changes == Changes::Course && diagnostic.fixes.is_empty();
+    diagnostic.edits(format!("write `{}`", way.title()), safe, edits)
 }
 
-/// Time of a step at the full batch.
-fn step_time(e: &Estimate) -> Seconds {
-    e.walk(Walk::First).time + e.walk(Walk::Further).time * (e.accumulation - 1) as f64 + e.walk(Walk::Update).time
+/// A field's new value in the text of the recipe itself: in the place of the old one, or after the last field that is written there.
+fn edit(path: &str, value: &str, places: &Places) -> Option<Edit> {
+    let entry = places.of("").source;
+    if places.is_written(path) && places.of(path).source == entry {
+        return Some(Edit { span: places.of(path), text: value.to_owned() });
+    }
+    if path.contains('.') {
+        return None;
+    }
+    let top = places.iter().filter(|(path, span)| !path.contains('.') && span.source == entry);
+    let last = top.map(|(_, span)| span).max_by_key(|span| span.end)?;
+    let end = Span { start: last.end, ..last };
+    Some(Edit { span: end, text: format!(", {path}: {value}") })
 }
 
 /// Time of the first step, and of the shortest: one micro-step and an update.

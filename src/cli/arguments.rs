@@ -20,6 +20,8 @@ pub enum Verb {
     Check(Check),
     /// Shows the plan of a recipe, with its costs, and saves it
     Plan(Plan),
+    /// Plans a recipe at every point of a grid and shows those that no other is better than (exit code 1 if none can be run)
+    Sweep(Sweep),
     /// Holds a saved plan against the laws, by none of the code that planned it (exit code 0 if they hold, 1 if not, 2 if it is no plan)
     Verify(Verify),
     /// Trains: a recipe, a saved plan, or `./recipe.ron`
@@ -117,6 +119,34 @@ pub enum PlanFormat {
     Svg,
     /// Trace events for Perfetto and `chrome://tracing`.
     ChromeTrace,
+}
+
+/// `sweep`
+#[derive(Debug, Args)]
+pub struct Sweep {
+    /// Which recipe.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Varies a field or a `let` name: `model.depth=4..24`, `model.depth=4..24..4` (both ends and a step), `model.width=256,512`
+    #[arg(long, value_name = "PATH=VALUES", required = true)]
+    pub vary: Vec<String>,
+    /// Prints every point, not only the front
+    #[arg(long)]
+    pub all: bool,
+    /// How to print the points
+    #[arg(long, value_enum, default_value_t = SweepFormat::Text)]
+    pub format: SweepFormat,
+}
+
+/// How a sweep is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SweepFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
 }
 
 /// `verify`

@@ -21,9 +21,12 @@ mod run;
 mod schedule;
 #[cfg(feature = "exec")]
 mod screen;
+mod sweep;
 mod verdict;
 mod verify;
 mod world;
+
+pub use world::machine;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -93,6 +96,7 @@ fn dispatch(arguments: Arguments, host: Host) -> Exit {
     match arguments.verb {
         Verb::Check(options) => check::check(&options),
         Verb::Plan(options) => plan::plan(&options),
+        Verb::Sweep(options) => sweep::sweep(&options),
         Verb::Verify(options) => verify::verify(&options),
         #[cfg(feature = "exec")]
         Verb::Run(options) => run::run(&options, host),

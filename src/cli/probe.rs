@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::arguments::{Format, Probe};
+use super::inventory::Inventory;
 use super::run::{Hardware, hardware};
 use super::screen::Screen;
 use super::{Exit, Host, calibration, complain, print, print_json, say};

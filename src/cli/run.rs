@@ -14,7 +14,7 @@ use self::stale::{as_planned, load_plan};
 use super::arguments::{Choice, Run};
 use super::inventory::Inventory;
 use super::screen::Screen;
-use super::{Exit, Host, calibration, check, complain, hint, print, render, say, world};
+use super::{Exit, Host, check, complain, hint, print, render, say, world};
 use crate::data::{DataError, Prepared, Progress, prepare};
 use crate::device::{Device, DeviceKind};
 use crate::diag::{Code, Diagnostic};

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::render;
-use crate::budget::{self, Bounds, Estimate, RunEstimate};
-use crate::check::Costed;
+use crate::budget::reserved::{HOST, Verdict as Held};
+use crate::budget::{self, Bounds, Estimate, Peak, Phase, Reserved, RunEstimate};
+use crate::check::{Costed, recomputed};
 use crate::device::{Calibrated, DeviceKind};
 use crate::pipeline::{Compilation, Verdict};
 use crate::recipe::spending::Limit;
-use crate::step::tensor::Part;
 use crate::step::{Extents, Walk};
 use crate::units::{Flops, Ratio, Tokens};
 
@@ -45,7 +45,21 @@ fn memory(costed: &Costed) -> Vec<String> {
     lines.extend(parts.chunks(3).map(|chunk| chunk.join(" · ")));
     let walk = e.peak.walk.map_or(String::new(), |walk| format!(", {}", walk.name()));
     lines.push(format!("peak: {}{walk}", e.peak.operation));
+    lines.extend(e.reserved.as_ref().map(reserved));
     lines
+}
+
+/// What is taken of a card, and whether it can be had.
+fn reserved(reserved: &Reserved) -> String {
+    let tight = match &reserved.verdict {
+        Held::Fits => String::new(),
+        Held::Tight { .. } => "; so tight that unused memory goes back in between".to_owned(),
+        Held::Refused { walk, why } => {
+            format!("; refused, {}: {why}", walk.map_or("while the state is made", Walk::name))
+        }
+    };
+    let bound = if reserved.exact { "" } else { "at most " };
+    format!("reserved: {bound}{} in the memory manager's pages, {} beside{tight}", reserved.held, reserved.beside())
 }
 
 fn bar(share: f64) -> String {
@@ -69,11 +83,15 @@ fn step(costed: &Costed) -> Vec<String> {
     let tokens = costed.recipe.model.sequence;
     let sequences = e.accumulation * e.micro_batch;
     let again = if first.recompute == Flops::ZERO { String::new() } else { format!("{} recomputed, ", first.recompute) };
-    vec![
+    let mut lines = vec![
         format!("{} × micro-batch of {} = {sequences} sequences of {tokens} tokens", e.accumulation, e.micro_batch),
         format!("a micro-step: {} forward, {again}{} backward, {}", first.forward, first.backward, first.time),
         format!("{} of the peak (MFU)", Ratio(budget::utilisation(e, &costed.device))),
-    ]
+    ];
+    if !e.recompute.is_nothing() {
+        lines.push(format!("recompute: {}", recomputed(e.recompute, costed.recipe.model.depth)));
+    }
+    lines
 }
 
 fn run(costed: &Costed) -> Vec<String> {
@@ -124,6 +142,9 @@ fn sources(costed: &Costed) -> Vec<String> {
     lines.push(format!("process {}: {}", d.overhead.value, d.overhead.source));
     if d.kind == DeviceKind::Rocm {
         lines.push(format!("`{}` is planned for only: this program does not run on AMD's cards", d.name));
+    }
+    if matches!(d.kind, DeviceKind::Cpu { .. }) {
+        lines.push(format!("bounded is {HOST}"));
     }
     lines.push("text: not looked at; `run` reads it, and says so before it spends anything".to_owned());
     lines
@@ -179,6 +200,7 @@ pub fn json(compilation: &Compilation) -> Value {
             "executed": big(e.executed_flops().0),
         },
         "micro_batch": e.micro_batch,
+        "recompute": recomputed(e.recompute, costed.recipe.model.depth),
         "accumulation": e.accumulation,
         "memory": memory_json(e),
         "tokens": big(u128::from(e.run.tokens.0)),
@@ -218,18 +240,32 @@ fn step_json(costed: &Costed) -> Value {
 }
 
 fn memory_json(e: &Estimate) -> Value {
-    let parts: serde_json::Map<String, Value> = Part::ALL
-        .into_iter()
-        .zip(&e.peak.parts)
-        .map(|(part, (_, bytes))| (part.name().to_owned(), big(u128::from(bytes.0))))
-        .collect();
     json!({
         "peak_bytes": big(u128::from(e.peak.bytes.0)),
         "limit_bytes": big(u128::from(e.limit.0)),
         "limit_source": e.limit_source,
-        "parts": parts,
+        "parts": parts_json(&e.peak),
         "peak_at": {"walk": e.peak.walk.map(Walk::name), "index": e.peak.index, "operation": e.peak.operation},
+        "phases": e.phases.iter().map(phase_json).collect::<Vec<Value>>(),
         "checkpoint_bytes": big(u128::from(e.checkpoint.0)),
+        "reserved": e.reserved,
+        "needed_bytes": big(u128::from(e.needed().0)),
+    })
+}
+
+fn parts_json(peak: &Peak) -> serde_json::Map<String, Value> {
+    peak.parts.iter().map(|(part, bytes)| (part.name().to_owned(), big(u128::from(bytes.0)))).collect()
+}
+
+/// A phase with its highest memory and the operation that runs then.
+fn phase_json(phase: &Phase) -> Value {
+    let Phase { event, peak } = phase;
+    json!({
+        "phase": event.name(),
+        "bytes": big(u128::from(peak.bytes.0)),
+        "parts": parts_json(peak),
+        "index": peak.index,
+        "operation": peak.operation,
     })
 }
 

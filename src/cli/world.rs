@@ -8,7 +8,7 @@ use serde_json::json;
 use super::arguments::Choice;
 use super::inventory::Inventory;
 use super::{Exit, calibration, complain, print_json, say};
-use crate::device::{Device, DeviceKind, HostFacts, Sourced, cpu};
+use crate::device::{Cache, Device, DeviceKind, HostFacts, Sourced, cpu};
 use crate::diag::Code;
 use crate::ledger::write_durably;
 use crate::pipeline::{Compilation, Inputs, compile};
@@ -73,6 +73,23 @@ pub type Texts = BTreeMap<String, String>;
 /// # Errors
 /// Where the recipe cannot be read.
 pub fn compile_over(choice: &Choice, inventory: &Inventory, texts: &Texts) -> Result<Compilation, Unreadable> {
+    read_over(choice, inventory, texts, compile)
+}
+
+/// Reads the recipe of a command line and hands it on.
+///
+/// # Errors
+/// Where the recipe cannot be read.
+pub fn read_choice<T>(choice: &Choice, inventory: &Inventory, then: impl FnOnce(Inputs<'_>) -> T) -> Result<T, Unreadable> {
+    read_over(choice, inventory, &Texts::new(), then)
+}
+
+fn read_over<T>(
+    choice: &Choice,
+    inventory: &Inventory,
+    texts: &Texts,
+    then: impl FnOnce(Inputs<'_>) -> T,
+) -> Result<T, Unreadable> {
     let unreadable = |why| Unreadable { path: choice.recipe.clone(), why };
     let read_text =
         |path: &Path| texts.get(&plain(path).display().to_string()).map_or_else(|| read_text(path), |text| Ok(text.clone()));
@@ -85,7 +102,7 @@ pub fn compile_over(choice: &Choice, inventory: &Inventory, texts: &Texts) -> Re
         let text = read_text(&target).map_err(|e| format!("`{}` cannot be read: {e}", target.display()))?;
         Ok((target.display().to_string(), text))
     };
-    Ok(compile(Inputs {
+    Ok(then(Inputs {
         entry: (plain(&choice.recipe).display().to_string(), text),
         read: &mut read,
         overrides: &choice.set,
@@ -196,6 +213,7 @@ fn unmeasured(cpuinfo: &str) -> Device {
         halved: halved(cpuinfo),
         avx2: avx2(),
         memory: memory(),
+        caches: caches(),
     })
 }
 
@@ -239,6 +257,43 @@ fn avx512() -> bool {
 #[cfg(not(target_arch = "x86_64"))]
 fn avx2() -> bool {
     false
+}
+
+/// The caches of data of the first processor; the bytes of a level are shared out among its threads, but not those of the last, as
+/// `gemm` does it.
+fn caches() -> Option<[Cache; 3]> {
+    let directory = Path::new("/sys/devices/system/cpu/cpu0/cache");
+    let mut found = [None; 3];
+    for entry in std::fs::read_dir(directory).ok()?.flatten() {
+        let read = |name: &str| std::fs::read_to_string(entry.path().join(name)).unwrap_or_default().trim().to_owned();
+        let number = |name: &str| read(name).parse::<u64>().ok();
+        let (Some(level), true) = (number("level"), ["Data", "Unified"].contains(&read("type").as_str())) else { continue };
+        let share = if level == 3 { 1 } else { sharers(&read("shared_cpu_list")).max(1) };
+        if let Some(slot) = found.get_mut(level.wrapping_sub(1) as usize) {
+            let (ways, line) = (number("ways_of_associativity")?, number("coherency_line_size")?);
+            *slot = Some(Cache { bytes: size(&read("size"))? / share, ways, line });
+        }
+    }
+    let [Some(first), Some(second), Some(third)] = found else { return None };
+    Some([first, second, third])
+}
+
+/// How many processors a list names: `0-3,8`.
+fn sharers(list: &str) -> u64 {
+    let count = |range: &str| match range.split_once('-') {
+        Some((from, to)) => Some(to.parse::<u64>().ok()?.checked_sub(from.parse().ok()?)? + 1),
+        None => range.parse::<u64>().ok().map(|_| 1),
+    };
+    list.split(',').filter_map(count).sum()
+}
+
+/// Bytes of a size like `48K`.
+fn size(text: &str) -> Option<u64> {
+    let unit = |c| [('K', 10), ('M', 20), ('G', 30)].into_iter().find_map(|(name, bits)| (name == c).then_some(bits));
+    match text.chars().last().and_then(unit) {
+        Some(bits) => Some(text[..text.len() - 1].parse::<u64>().ok()? << bits),
+        None => text.parse().ok(),
+    }
 }
 
 /// Memory of this machine, or of the control group where that is less.

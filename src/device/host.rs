@@ -1,5 +1,7 @@
 //! This machine's CPU, from facts that the outermost layer has read.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Device, DeviceKind, Peaks, Sourced};
 use crate::units::{ByteRate, Bytes, FlopRate, Seconds};
 
@@ -20,6 +22,50 @@ pub struct HostFacts {
     pub avx2: bool,
     /// Memory, or the control group's limit where that is lower, and where it was read.
     pub memory: Sourced<Bytes>,
+    /// The caches of data, by level, where they can be read.
+    pub caches: Option<[Cache; 3]>,
+}
+
+/// A cache of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache {
+    /// Bytes for each thread that shares it; of the last level, all.
+    pub bytes: u64,
+    /// Ways of associativity.
+    pub ways: u64,
+    /// Bytes of a line.
+    pub line: u64,
+}
+
+/// What the library for matrix products goes by on a CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lanes {
+    /// f32 lanes of its widest vectors.
+    pub lanes: u64,
+    /// The caches of data, by level.
+    pub caches: [Cache; 3],
+}
+
+impl Lanes {
+    /// What is assumed of a server whose caches nobody has read: AVX-512, and the largest second cache of a core that is common,
+    /// since slabs are as large.
+    pub const ASSUMED: Self = Self {
+        lanes: 16,
+        caches: [
+            Cache { bytes: 48 << 10, ways: 12, line: 64 },
+            Cache { bytes: 2 << 20, ways: 16, line: 64 },
+            Cache { bytes: 32 << 20, ways: 16, line: 64 },
+        ],
+    };
+}
+
+fn lanes(facts: &HostFacts) -> u64 {
+    match (facts.avx512, facts.avx2) {
+        (true, _) => 16,
+        (false, true) => 8,
+        (false, false) if cfg!(target_arch = "aarch64") => 4,
+        (false, false) => 1,
+    }
 }
 
 /// A clock where none can be read; common to server parts of the last ten years.
@@ -48,6 +94,7 @@ pub fn cpu(facts: &HostFacts) -> Device {
         overhead,
         peaks: Peaks::f32(Sourced::new(peak, source)),
         efficiency,
+        lanes: facts.caches.map(|caches| Lanes { lanes: lanes(facts), caches }),
         calibration: None,
         bandwidth: Sourced::new(ByteRate(8e9 * threads.min(8) as f64), "assumed 8 GB/s a thread, up to 8 threads"),
         launch,

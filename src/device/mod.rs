@@ -4,6 +4,7 @@
 
 pub mod calibration;
 mod catalog;
+pub mod cuda;
 mod host;
 pub mod law;
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use calibration::Calibrated;
 pub use catalog::{catalog, find, of_model};
-pub use host::{HostFacts, cpu};
+pub use host::{Cache, HostFacts, Lanes, cpu};
 
 use crate::units::{ByteRate, Bytes, FlopRate, Seconds};
 
@@ -111,6 +112,9 @@ pub struct Device {
     pub bandwidth: Sourced<ByteRate>,
     /// Cost of starting one operation.
     pub launch: Sourced<Seconds>,
+    /// Vectors and caches of this machine's CPU, where they could be read: what matrix products copy depends on them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lanes: Option<Lanes>,
     /// What was measured of this very machine; where it is there, times come from it and not from the numbers above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibrated>,
@@ -123,11 +127,12 @@ impl Device {
             name: name.to_owned(),
             kind: DeviceKind::Cuda,
             memory,
-            overhead: Sourced::new(Bytes::mib(600), "assumed: CUDA context, kernels and allocator slack"),
+            overhead: Sourced::new(cuda::PROCESS, cuda::SOURCE),
             peaks,
             efficiency: Sourced::new(0.5, "assumed: f32 matrix products of small models; calibrate before trusting a day to it"),
             bandwidth,
             launch: Sourced::new(Seconds(5e-6), "assumed: kernel launch and the host's share of it"),
+            lanes: None,
             calibration: None,
         }
     }

@@ -8,7 +8,7 @@ use super::error::Error;
 use super::job::{Observed, Watch, mask_spec};
 use super::op::Scalars;
 use super::state::State;
-use super::trainer::{Feed, Trainer};
+use super::trainer::{Feed, Trainer, prime};
 use super::walk::Form;
 use crate::data::{Batcher, Shards};
 use crate::ledger::Compared;
@@ -44,8 +44,9 @@ pub fn dry_run(
     form: Form,
     watch: &mut dyn Watch,
 ) -> Result<Option<DryRun>, Error> {
+    let graphs = plan.graphs().built();
     watch.reset_memory();
-    let graphs = plan.graphs();
+    prime(&graphs, form, device);
     let state = State::initial(&graphs.parameters, &graphs.extents, plan.recipe.seed, device);
     let mut trainer = Trainer::new(graphs, state, form, device);
     let mut batcher = Batcher::new(shards, &mask_spec(plan));

@@ -10,7 +10,7 @@ use super::job::{Job, Pace, Start, Status, Watch, mask_spec};
 use super::op::Scalars;
 use super::recorder::Recorder;
 use super::state::State;
-use super::trainer::{Feed, Trainer, probe_memory};
+use super::trainer::{Feed, Trainer, prime, probe_memory};
 use crate::data::{Batcher, Shards};
 use crate::device::DeviceKind;
 use crate::ledger::{Compared, Event, Journal, Outcome, Position, Reason, files, write_durably};
@@ -96,8 +96,10 @@ impl<'a> Session<'a> {
             room_for_text(plan, job.shards)?;
             probe_memory(plan.estimate.peak.tensors())?;
         }
+        // The graphs are there before the first tensor.
+        let graphs = plan.graphs().built();
         watch.reset_memory();
-        let graphs = plan.graphs();
+        prime(&graphs, job.form, &job.device);
         let (state, position) = match &job.start {
             Start::Fresh => {
                 (State::initial(&graphs.parameters, &graphs.extents, plan.recipe.seed, &job.device), Position::default())

@@ -1,18 +1,22 @@
 //! The state of a training: weights, moments, and the gradients that are being summed up.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use burn::tensor::Device;
 use rayon::prelude::*;
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::{Dtype, Metadata, View};
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
-use super::value::Value;
+use super::value::{Value, buffer};
+use crate::budget::READ_AT_ONCE;
 use crate::rng::{Purpose, Stream};
 use crate::step::Extents;
 use crate::step::parameter::{Init, Parameter, Parameters};
+use crate::units::Bytes;
 
 /// Weights and optimizer state; each list is in the order of the parameters.
 #[derive(Clone, Debug)]
@@ -90,12 +94,10 @@ impl State {
         device: &Device,
     ) -> Result<Self, Error> {
         let names = |suffix: &'static str| parameters.iter().map(move |(_, p)| (format!("{}{suffix}", p.name()), p));
-        let read_weights = read(weights)?;
-        let read_moments = read(moments)?;
         Ok(Self {
-            weights: load(&read_weights, weights, names(""), device)?,
-            first: load(&read_moments, moments, names(".first_moment"), device)?,
-            second: load(&read_moments, moments, names(".second_moment"), device)?,
+            weights: Reader::open(weights)?.load(names(""), device)?,
+            first: Reader::open(moments)?.load(names(".first_moment"), device)?,
+            second: Reader::open(moments)?.load(names(".second_moment"), device)?,
             gradients: vec![None; parameters.iter().len()],
             table: Some(Value::float(sinusoids(extents.sequence, extents.width), device)),
         })
@@ -126,7 +128,12 @@ pub fn sinusoids(sequence: u64, width: u64) -> Vec<f32> {
         let angle = s as f64 * libm::exp(-((d / 2 * 2) as f64) * libm::log(10_000.0) / width as f64);
         (if d.is_multiple_of(2) { libm::sin(angle) } else { libm::cos(angle) }) as f32
     };
-    (0..sequence).flat_map(|s| (0..width).map(move |d| element(s, d))).collect()
+    // Made in full at once: a list that grows holds up to three times as much.
+    let mut table = vec![0.0; (sequence * width) as usize];
+    for (s, row) in (0..sequence).zip(table.chunks_mut(width.max(1) as usize)) {
+        row.iter_mut().zip(0..width).for_each(|(x, d)| *x = element(s, d));
+    }
+    table
 }
 
 /// A tensor that is read from the device only while it is being written.
@@ -159,34 +166,84 @@ fn save<'a>(tensors: impl Iterator<Item = (String, &'a Parameter, &'a Option<Val
         (name, Lazy { shape, value: value.as_ref() })
     });
     safetensors::serialize_to_file(views, None, path).map_err(|e| mismatch(path, e.to_string()))?;
-    let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
+    let synced = File::open(path).and_then(|file| file.sync_all());
     synced.map_err(|source| Error::File { path: path.to_owned(), source })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 fn mismatch(path: &Path, why: impl Into<String>) -> Error {
     Error::Mismatch { path: path.to_owned(), why: why.into() }
 }
 
-fn load<'a>(
-    bytes: &[u8],
-    path: &Path,
-    names: impl Iterator<Item = (String, &'a Parameter)>,
-    device: &Device,
-) -> Result<Vec<Option<Value>>, Error> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| mismatch(path, e.to_string()))?;
-    names
-        .map(|(name, p)| {
-            let view = file.tensor(&name).map_err(|e| mismatch(path, format!("{name}: {e}")))?;
-            let fits = view.dtype() == Dtype::F32 && view.shape().iter().map(|d| *d as u64).eq(p.shape.iter().copied());
-            if !fits {
-                return Err(mismatch(path, format!("`{name}` is {:?} {:?}", view.dtype(), view.shape())));
+/// A file of tensors that is read one tensor at a time, so that no second copy of the state is ever in memory.
+struct Reader<'a> {
+    path: &'a Path,
+    file: File,
+    tensors: Metadata,
+    /// Where the first tensor begins.
+    start: u64,
+}
+
+/// Bytes of the number that says how long a safetensors header is.
+const LENGTH: u64 = 8;
+
+/// The longest header that is read: the format's own limit.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+/// Elements that are read at once.
+const PIECE: usize = READ_AT_ONCE as usize;
+
+impl<'a> Reader<'a> {
+    fn open(path: &'a Path) -> Result<Self, Error> {
+        let disk = |source| Error::File { path: path.to_owned(), source };
+        let mut file = File::open(path).map_err(disk)?;
+        let all = file.metadata().map_err(disk)?.len();
+        let mut length = [0; LENGTH as usize];
+        file.read_exact(&mut length).map_err(disk)?;
+        let length = u64::from_le_bytes(length);
+        if length > LONGEST_HEADER.min(all) {
+            return Err(mismatch(path, "its header is longer than the file"));
+        }
+        let mut header = vec![0; length as usize];
+        file.read_exact(&mut header).map_err(disk)?;
+        let tensors: Metadata = serde_json::from_slice(&header).map_err(|e| mismatch(path, e.to_string()))?;
+        let end = tensors.tensors().values().map(|info| info.data_offsets.1 as u64).max().unwrap_or_default();
+        let start = LENGTH + length;
+        if start + end != all {
+            return Err(mismatch(path, format!("it has {all} bytes, and its header tells of {}", start + end)));
+        }
+        Ok(Self { path, file, tensors, start })
+    }
+
+    /// The tensors of these names, in this order.
+    fn load<'p>(
+        mut self,
+        names: impl Iterator<Item = (String, &'p Parameter)>,
+        device: &Device,
+    ) -> Result<Vec<Option<Value>>, Error> {
+        names.map(|(name, p)| Ok(Some(Value::float(self.tensor(&name, p)?, device)))).collect()
+    }
+
+    fn tensor(&mut self, name: &str, p: &Parameter) -> Result<Vec<f32>, Error> {
+        let Self { path, file, tensors, start } = self;
+        let info = tensors.info(name).ok_or_else(|| mismatch(path, format!("`{name}` is not in it")))?;
+        let length = p.elements() as usize;
+        let (from, to) = info.data_offsets;
+        let fits = info.dtype == Dtype::F32 && info.shape.iter().map(|d| *d as u64).eq(p.shape.iter().copied());
+        if !fits || to.checked_sub(from) != Some(4 * length) {
+            return Err(mismatch(path, format!("`{name}` is {:?} {:?}", info.dtype, info.shape)));
+        }
+        let disk = |source| Error::File { path: path.to_owned(), source };
+        file.seek(SeekFrom::Start(*start + from as u64)).map_err(disk)?;
+        let held = || Bytes(*start + to as u64);
+        let mut floats = buffer(length, || format!("`{name}` of a checkpoint"), held)?;
+        let mut bytes = vec![0; 4 * PIECE.min(length)];
+        for piece in floats.chunks_mut(PIECE) {
+            let bytes = &mut bytes[..4 * piece.len()];
+            file.read_exact(bytes).map_err(disk)?;
+            for (x, b) in piece.iter_mut().zip(bytes.chunks_exact(4)) {
+                *x = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
             }
-            let floats = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            Ok(Some(Value::float(floats, device)))
-        })
-        .collect()
+        }
+        Ok(floats)
+    }
 }

@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::error::Error;
 use super::op::Scalars;
 use super::state::State;
 use super::value::Value;
 use super::walk::{Form, Walker};
+use crate::budget::reserved::Schedule;
 use crate::data::MicroBatch;
 use crate::step::tensor::{Input, Role, TensorType};
 use crate::step::{StepGraphs, Walk};
@@ -64,7 +65,7 @@ const NO_UPDATE: Scalars = Scalars { rate: 0.0, step: 1 };
 impl Trainer {
     /// A model with the given state.
     pub fn new(graphs: StepGraphs, state: State, form: Form, device: &Device) -> Self {
-        let walkers = Walk::ALL.into_iter().map(|walk| (walk, Walker::new(graphs.walk(walk), form, device))).collect();
+        let walkers = Walk::ALL.into_iter().map(|walk| (walk, Walker::new(graphs.shared(walk), form, device))).collect();
         Self { graphs, walkers, device: device.clone(), state }
     }
 
@@ -173,6 +174,18 @@ fn guarded<R>(walk: Walk, work: impl FnOnce() -> Result<R, Error>) -> Result<R, 
             Error::Backend { place: walk.name().to_owned(), message }
         })
     })
+}
+
+/// Reserves as much as the largest tensor of a training takes on a card, and gives it back: the manager's pages are then of their final
+/// size before anything lives on them, which is what the plan counts on ([`Schedule::primed`]). On the CPU there is nothing to do.
+pub fn prime(graphs: &StepGraphs, form: Form, device: &Device) {
+    let largest = if form == Form::Plain { Schedule::of(graphs).largest() } else { None };
+    if let Some(bytes) = largest {
+        let filled = Tensor::<1>::zeros([(bytes / 4) as usize], device);
+        // What fails here fails again where memory is really needed.
+        let _ = device.sync();
+        drop(filled);
+    }
 }
 
 /// Asks the system for as much memory as the plan says the tensors will take, and gives it back: where that much cannot be

@@ -1,6 +1,7 @@
 //! Walking a step graph: each operation in its order, each tensor dropped where the plan says it dies.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
@@ -25,19 +26,36 @@ pub enum Form {
 /// A graph with its lifetimes, ready to be walked.
 #[derive(Clone, Debug)]
 pub struct Walker {
-    graph: StepGraph,
+    graph: Arc<StepGraph>,
     lifetimes: Lifetimes,
     form: Form,
     device: Device,
+}
+
+/// A graph that whoever walks it keeps.
+pub struct Shared(Arc<StepGraph>);
+
+impl From<&StepGraph> for Shared {
+    fn from(graph: &StepGraph) -> Self {
+        Self(Arc::new(graph.clone()))
+    }
+}
+
+impl From<&Arc<StepGraph>> for Shared {
+    fn from(graph: &Arc<StepGraph>) -> Self {
+        Self(Arc::clone(graph))
+    }
 }
 
 /// The tensors by id.
 type Slots = Vec<Option<Value>>;
 
 impl Walker {
-    /// Prepares a graph.
-    pub fn new(graph: &StepGraph, form: Form, device: &Device) -> Self {
-        Self { graph: graph.clone(), lifetimes: Lifetimes::of(graph), form, device: device.clone() }
+    /// Prepares a graph; it is copied unless it is shared.
+    pub fn new(graph: impl Into<Shared>, form: Form, device: &Device) -> Self {
+        let Shared(graph) = graph.into();
+        let lifetimes = Lifetimes::of(&graph);
+        Self { graph, lifetimes, form, device: device.clone() }
     }
 
     /// Walks the graph. `source` gives the tensors that no operation makes; the results come back with their roles.
@@ -62,7 +80,7 @@ impl Walker {
         mut source: impl FnMut(Role, &TensorType) -> Option<Value>,
         mut after: impl FnMut(usize),
     ) -> Result<Vec<(TensorId, Role, Value)>, Error> {
-        let mut slots: Slots = Vec::new();
+        let mut slots: Slots = Vec::with_capacity(self.graph.tensors().count());
         for (id, tensor) in self.graph.tensors() {
             slots.push(if self.graph.is_source(id) { source(tensor.role, &tensor.ty) } else { None });
         }

@@ -4,13 +4,13 @@
 //! runs is what the file says, or it does not run.
 
 use super::{Drift, Facts, PROGRAM, Plan, Stale, drift};
-use crate::budget::{Estimate, OpCost, ambient, backend, beside, estimate, operations, with_times};
+use crate::budget::{Estimate, OpCost, ambient, backend, beside, estimate_at, operations, with_times};
 use crate::check::Costed;
 use crate::device::Device;
 use crate::recipe::settings::Recipe;
 use crate::recipe::spending::Limit;
 use crate::step::graph::{Node, Pass, Place, StepGraph};
-use crate::step::lifetime::{Bill, Instant, Lifetimes, timeline};
+use crate::step::lifetime::{Bill, Highest, Instant, Lifetimes, highest, timeline};
 use crate::step::op::{Backend, MatMul, Op};
 use crate::step::parameter::Parameter;
 use crate::step::recompute::Recompute;
@@ -52,7 +52,8 @@ impl Plan {
         let Content { recipe, device, .. } = &stated;
         let recompute = Recompute(stated.recompute);
         let graphs = StepGraphs::build(recipe, stated.extents.batch, recompute);
-        let mut estimate = estimate(recipe, &graphs, device, recompute);
+        // As it was planned, from folded graphs: sums of times in another order may differ in the last bit.
+        let mut estimate = estimate_at(recipe, device, stated.extents.batch, recompute);
         if device.calibration.is_some() {
             let times: Vec<Seconds> = stated.walks.iter().map(|walk| walk.seconds).collect();
             estimate = with_times(recipe, estimate, &times);
@@ -190,9 +191,10 @@ fn walk_statement(graphs: &StepGraphs, device: &Device, e: &Estimate, walk: Walk
     let lifetimes = Lifetimes::of(graph);
     let around = ambient(graphs, device, walk);
     let instants = timeline(graph, &lifetimes, backend(device), around);
+    let peaks = highest(graph, &lifetimes, backend(device));
     let costs = operations(graph, device, around);
-    let described = graph.nodes().zip(&costs).zip(&instants).enumerate();
-    let operations = described.map(|(i, ((node, cost), instant))| operation(&lifetimes, (i, node), cost, instant, &around));
+    let described = graph.nodes().zip(&costs).zip(instants.iter().zip(&peaks)).enumerate();
+    let operations = described.map(|(i, ((node, cost), at))| operation(&lifetimes, (i, node), cost, at, &around));
     let cost = e.walk(walk);
     format::Walk {
         walk: walk_name(walk),
@@ -201,7 +203,7 @@ fn walk_statement(graphs: &StepGraphs, device: &Device, e: &Estimate, walk: Walk
         backward: cost.backward,
         seconds: cost.time,
         beside: beside(walk, graphs.extents.rows(), device),
-        peak: moment(graph, &lifetimes, &instants, backend(device)),
+        peak: moment(graph, &lifetimes, &instants, &peaks, backend(device)),
         ambient: bill(&around),
         tensors: graph.tensors().map(|(_, t)| tensor(t)).collect(),
         results: graph.results().iter().map(|id| id.0).collect(),
@@ -210,7 +212,7 @@ fn walk_statement(graphs: &StepGraphs, device: &Device, e: &Estimate, walk: Walk
 }
 
 /// The moment of the highest memory, the first of several, with all that is live then.
-fn moment(graph: &StepGraph, lifetimes: &Lifetimes, instants: &[Instant], backend: Backend) -> format::Moment {
+fn moment(graph: &StepGraph, lifetimes: &Lifetimes, instants: &[Instant], peaks: &[Highest], backend: Backend) -> format::Moment {
     let mut at = 0;
     for (i, instant) in instants.iter().enumerate() {
         if instant.during.total() > instants[at].during.total() {
@@ -218,13 +220,13 @@ fn moment(graph: &StepGraph, lifetimes: &Lifetimes, instants: &[Instant], backen
         }
     }
     let parts = instants.get(at).map(|instant| bill(&instant.during)).unwrap_or_default();
-    let held = live(graph, lifetimes, instants, at).into_iter().map(|id| (id.0, backend.holds(graph.ty(id))));
+    let held = live(graph, lifetimes, peaks, at).into_iter().map(|id| (id.0, backend.holds(graph.ty(id))));
     let holders = held.filter(|(_, bytes)| *bytes > Bytes::ZERO).collect();
     format::Moment { operation: at, bytes: parts.total(), parts, holders }
 }
 
 /// The tensors that hold memory at the highest moment of operation `at`.
-fn live(graph: &StepGraph, lifetimes: &Lifetimes, instants: &[Instant], at: usize) -> Vec<TensorId> {
+fn live(graph: &StepGraph, lifetimes: &Lifetimes, peaks: &[Highest], at: usize) -> Vec<TensorId> {
     let mut live: Vec<bool> = graph.tensors().map(|(id, _)| graph.is_source(id)).collect();
     for (i, node) in graph.nodes().enumerate().take(at + 1) {
         for id in &node.outputs {
@@ -233,8 +235,8 @@ fn live(graph: &StepGraph, lifetimes: &Lifetimes, instants: &[Instant], at: usiz
         if i < at {
             lifetimes.deaths[i].iter().for_each(|id| live[id.0 as usize] = false);
         } else {
-            instants[i].reuse.iter().for_each(|(input, _)| live[node.inputs[*input].0 as usize] = false);
-            instants[i].absent.iter().for_each(|id| live[id.0 as usize] = false);
+            peaks[i].reuse.iter().for_each(|(input, _)| live[node.inputs[*input].0 as usize] = false);
+            peaks[i].absent.iter().for_each(|id| live[id.0 as usize] = false);
         }
     }
     graph.tensors().map(|(id, _)| id).filter(|id| live[id.0 as usize]).collect()
@@ -244,7 +246,7 @@ fn operation(
     lifetimes: &Lifetimes,
     (i, node): (usize, &Node),
     cost: &OpCost,
-    instant: &Instant,
+    (instant, peak): (&Instant, &Highest),
     around: &Bill,
 ) -> format::Operation {
     let ids = |ids: &[TensorId]| ids.iter().map(|id| id.0).collect::<Vec<u32>>();
@@ -260,8 +262,8 @@ fn operation(
         },
         place: place(node.place),
         dies: ids(&lifetimes.deaths[i]),
-        in_place: instant.reuse.iter().map(|(i, o)| (node.inputs[*i].0, node.outputs[*o].0)).collect(),
-        absent: ids(&instant.absent),
+        in_place: peak.reuse.iter().map(|(i, o)| (node.inputs[*i].0, node.outputs[*o].0)).collect(),
+        absent: ids(&peak.absent),
         workspace: instant.during.part(Part::Workspace).saturating_sub(around.part(Part::Workspace)),
         flops: cost.flops,
         moved: cost.moved,

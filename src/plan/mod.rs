@@ -268,10 +268,14 @@ mod tests {
     use crate::recipe::decode::Places;
     use crate::recipe::testing::recipe;
 
-    fn plan() -> Plan {
+    fn plan_of(recipe: &Recipe) -> Plan {
         let device = crate::device::find("rtx-a6000").unwrap();
-        let feasible = judge(cost(&recipe(), &device), &Places::default()).unwrap();
+        let feasible = judge(cost(recipe, &device), &Places::default(), &[]).unwrap();
         lower(feasible, Origin { base: "/somewhere".into(), ..Origin::default() }, Facts::default())
+    }
+
+    fn plan() -> Plan {
+        plan_of(&recipe())
     }
 
     #[test]
@@ -281,6 +285,17 @@ mod tests {
         assert_eq!((&back.hash, back.save()), (&plan.hash, plan.save()));
         let moved = Plan { origin: Origin { base: "/elsewhere".into(), ..Origin::default() }, ..plan.clone() };
         assert_eq!(Plan::load(&moved.save()).unwrap().hash, plan.hash);
+    }
+
+    /// To the last bit of every time, whatever the number of blocks that are summed.
+    #[test]
+    fn a_saved_plan_reads_back_at_every_depth() {
+        for depth in 1..=9 {
+            let mut recipe = recipe();
+            recipe.model.depth = depth;
+            let plan = plan_of(&recipe);
+            assert_eq!(Plan::load(&plan.save()).map(|back| back.hash), Ok(plan.hash), "{depth}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! functions and the executor runs by them.
 
 use super::settings::Budget;
+use crate::units::Flops;
 
 /// What has been spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -73,17 +74,74 @@ impl Budget {
 
     /// Progress, 0 to 1: the share of whichever limit is furthest spent.
     pub fn progress(&self, spent: &Spent, prices: &Prices) -> f64 {
-        self.shares(spent, prices).into_iter().flatten().map(|(_, share)| share).fold(0.0, f64::max).min(1.0)
+        Meter::new(self, prices).progress(spent)
     }
 
     /// How many micro-steps of one more optimizer step the budget still buys; none where it buys no step.
     pub fn affordable(&self, spent: &Spent, prices: &Prices) -> u64 {
-        let time = self.usable(prices).filter(|_| prices.micro_step > 0.0);
-        let time = time.map(|usable| whole((usable - spent.seconds - prices.update) / prices.micro_step));
-        let tokens = self.tokens.map(|n| (n / prices.tokens.max(1)).saturating_sub(spent.micro_steps));
-        let steps = self.steps.map(|n| if spent.steps < n { u64::MAX } else { 0 });
-        let flops = self.flops.map(|n| whole(n.as_f64() / prices.flops).saturating_sub(spent.micro_steps));
-        [time, tokens, steps, flops].into_iter().flatten().min().unwrap_or(u64::MAX)
+        Meter::new(self, prices).affordable(spent)
+    }
+}
+
+/// A budget at given prices, with all that does not depend on what is spent worked out. A limit that is not set is infinite.
+#[derive(Clone, Copy, Debug)]
+pub struct Meter {
+    /// What each limit holds: seconds, tokens, steps, FLOPs.
+    limits: [f64; 4],
+    /// Tokens and FLOPs of a micro-step.
+    tokens: f64,
+    flops: f64,
+    micro_step: f64,
+    update: f64,
+    steps: u64,
+    /// Micro-steps that tokens and FLOPs buy in all.
+    micro_steps: u64,
+}
+
+impl Meter {
+    /// A budget at these prices.
+    pub fn new(budget: &Budget, prices: &Prices) -> Self {
+        let limit = |limit: Option<f64>| limit.unwrap_or(f64::INFINITY);
+        let tokens = budget.tokens.map_or(u64::MAX, |n| n / prices.tokens.max(1));
+        let flops = budget.flops.map_or(u64::MAX, |n| whole(n.as_f64() / prices.flops));
+        Self {
+            limits: [
+                limit(budget.usable(prices)),
+                limit(budget.tokens.map(|n| n as f64)),
+                limit(budget.steps.map(|n| n as f64)),
+                limit(budget.flops.map(Flops::as_f64)),
+            ],
+            tokens: prices.tokens as f64,
+            flops: prices.flops,
+            micro_step: prices.micro_step,
+            update: prices.update,
+            steps: budget.steps.unwrap_or(u64::MAX),
+            micro_steps: tokens.min(flops),
+        }
+    }
+
+    /// The share of each limit that is spent, not bounded; 0 where there is none.
+    pub fn shares(&self, spent: &Spent) -> [f64; 4] {
+        let micro = spent.micro_steps as f64;
+        let [time, tokens, steps, flops] = self.limits;
+        [spent.seconds / time, micro * self.tokens / tokens, spent.steps as f64 / steps, micro * self.flops / flops]
+    }
+
+    /// See [`Budget::progress`].
+    pub fn progress(&self, spent: &Spent) -> f64 {
+        self.shares(spent).into_iter().fold(0.0, f64::max).min(1.0)
+    }
+
+    /// See [`Budget::affordable`].
+    pub fn affordable(&self, spent: &Spent) -> u64 {
+        if spent.steps >= self.steps {
+            return 0;
+        }
+        let limited = self.limits[0].is_finite() && self.micro_step > 0.0;
+        let left = (self.limits[0] - spent.seconds - self.update) / self.micro_step;
+        let time = if limited { whole(left) } else { u64::MAX };
+        // Without such a limit this is still more than any step asks for.
+        time.min(self.micro_steps.saturating_sub(spent.micro_steps))
     }
 }
 

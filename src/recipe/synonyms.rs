@@ -49,6 +49,7 @@ pub const FIELD_SYNONYMS: &[(&str, &str)] = &[
     ("save_total_limit", "checkpoint.keep"),
     ("output_dir", "name"),
     ("run_name", "name"),
+    ("gradient_checkpointing", "recompute"),
     ("mlm_probability", "objective.rate"),
     ("max_seq_length", "model.sequence"),
     // nanoGPT and other models of the GPT family.
@@ -70,6 +71,8 @@ pub const FIELD_SYNONYMS: &[(&str, &str)] = &[
     ("d_ff", "model.feed_forward.intermediate"),
     ("max_norm", "optimizer.clip"),
     // JAX, T5 and fairseq.
+    ("remat", "recompute"),
+    ("checkpoint_activations", "recompute"),
     ("emb_dim", "model.width"),
     ("mlp_dim", "model.feed_forward.intermediate"),
     ("num_heads", "model.heads"),
@@ -103,6 +106,7 @@ pub const FIELD_SYNONYMS: &[(&str, &str)] = &[
     ("wd", "optimizer.weight_decay"),
     ("eval", "evaluation"),
     ("checkpointing", "checkpoint"),
+    ("activation_checkpointing", "recompute"),
     ("val_split", "data.validation"),
     ("test_size", "data.validation"),
     ("gpu", "budget.device"),

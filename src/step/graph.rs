@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::EdgeRef;
 use smallvec::SmallVec;
 
 use super::op::{Op, Signature};
@@ -87,21 +85,33 @@ pub struct Node {
 /// ([`StepGraph::is_ordered`], tested for every graph that is built).
 #[derive(Clone, Debug, Default)]
 pub struct StepGraph {
-    graph: DiGraph<Node, TensorId>,
+    nodes: Vec<Node>,
     tensors: Vec<Tensor>,
-    producers: Vec<Option<NodeIndex>>,
+    /// By tensor: the operation that makes it.
+    producers: Vec<Option<u32>>,
     results: Vec<TensorId>,
     /// Types of the inputs and outputs of all operations, one operation after the other: so that a signature is a view of them.
     types: Vec<TensorType>,
 }
 
 impl StepGraph {
+    /// A graph with room for so many operations.
+    pub fn with_capacity(operations: usize) -> Self {
+        Self {
+            nodes: Vec::with_capacity(operations),
+            tensors: Vec::with_capacity(2 * operations),
+            producers: Vec::with_capacity(2 * operations),
+            results: Vec::new(),
+            types: Vec::with_capacity(6 * operations),
+        }
+    }
+
     /// Adds a tensor that no operation makes.
     pub fn source(&mut self, ty: TensorType, role: Role) -> TensorId {
         self.tensor(Tensor { ty, role }, None)
     }
 
-    fn tensor(&mut self, tensor: Tensor, producer: Option<NodeIndex>) -> TensorId {
+    fn tensor(&mut self, tensor: Tensor, producer: Option<u32>) -> TensorId {
         self.tensors.push(tensor);
         self.producers.push(producer);
         TensorId((self.tensors.len() - 1) as u32)
@@ -114,16 +124,28 @@ impl StepGraph {
         self.types.extend(inputs.iter().map(|id| self.tensors[id.0 as usize].ty));
         let made = op.rule().outputs(&self.types[first..]);
         self.types.extend_from_slice(&made);
-        let (inputs_of, outputs) = (Operands::from_slice(inputs), Operands::new());
-        let index = self.graph.add_node(Node { op, inputs: inputs_of, outputs, pass, place, types: first as u32 });
-        for input in inputs {
-            if let Some(producer) = self.producers[input.0 as usize] {
-                self.graph.add_edge(producer, index, *input);
-            }
+        let index = self.nodes.len() as u32;
+        let mut outputs = Operands::new();
+        for ty in made {
+            outputs.push(self.tensor(Tensor { ty, role: Role::Activation }, Some(index)));
         }
-        let outputs: Operands =
-            made.into_iter().map(|ty| self.tensor(Tensor { ty, role: Role::Activation }, Some(index))).collect();
-        self.graph[index].outputs.clone_from(&outputs);
+        let (inputs, of_node) = (Operands::from_slice(inputs), Operands::from_slice(&outputs));
+        self.nodes.push(Node { op, inputs, outputs: of_node, pass, place, types: first as u32 });
+        outputs
+    }
+
+    /// Adds an operation of another graph once more, on operands of the same types; gives its outputs, in the roles that they have there.
+    pub fn push_like(&mut self, from: &Self, node: &Node, inputs: Operands, pass: Pass) -> Operands {
+        let first = self.types.len() as u32;
+        let types = node.types as usize;
+        self.types.extend_from_slice(&from.types[types..types + node.inputs.len() + node.outputs.len()]);
+        let index = self.nodes.len() as u32;
+        let mut outputs = Operands::new();
+        for id in &node.outputs {
+            outputs.push(self.tensor(*from.get(*id), Some(index)));
+        }
+        let of_node = Operands::from_slice(&outputs);
+        self.nodes.push(Node { op: node.op.clone(), inputs, outputs: of_node, pass, place: node.place, types: first });
         outputs
     }
 
@@ -159,22 +181,22 @@ impl StepGraph {
 
     /// The operation that makes a tensor.
     pub fn producer(&self, id: TensorId) -> Option<&Node> {
-        self.producers[id.0 as usize].map(|index| &self.graph[index])
+        self.producers[id.0 as usize].map(|index| &self.nodes[index as usize])
     }
 
     /// All tensors with their ids.
-    pub fn tensors(&self) -> impl Iterator<Item = (TensorId, &Tensor)> {
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = (TensorId, &Tensor)> {
         self.tensors.iter().enumerate().map(|(i, t)| (TensorId(i as u32), t))
     }
 
     /// The operation that is carried out as number `i`.
     pub fn node(&self, i: usize) -> &Node {
-        &self.graph[NodeIndex::new(i)]
+        &self.nodes[i]
     }
 
     /// The operations in the order of execution.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
-        (0..self.graph.node_count()).map(|i| &self.graph[NodeIndex::new(i)])
+        self.nodes.iter()
     }
 
     /// Types of a node's operands.
@@ -186,6 +208,7 @@ impl StepGraph {
 
     /// Whether every producer stands before its consumers.
     pub fn is_ordered(&self) -> bool {
-        self.graph.edge_references().all(|e| e.source() < e.target())
+        let made_before = |id: &TensorId, i: usize| self.producers[id.0 as usize].is_none_or(|made| (made as usize) < i);
+        self.nodes.iter().enumerate().all(|(i, node)| node.inputs.iter().all(|id| made_before(id, i)))
     }
 }

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::graph::{Node, Operands, StepGraph};
-use super::op::Backend;
+use super::op::{Backend, Host};
 use super::tensor::{Part, TensorId};
 use crate::units::Bytes;
 
@@ -65,10 +65,18 @@ pub struct Instant {
     pub during: Bill,
     /// Live after it.
     pub after: Bill,
-    /// What is written over: on the CPU as in [`Lifetimes::reuse`], in plain form as its chain has it.
+}
+
+/// How the tensors that are there at an operation's highest moment differ from those that are there before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Highest {
+    /// Inputs that are no longer there: their buffers are given back, or hold an output by now.
+    pub gone: Operands,
+    /// Outputs that are there already.
+    pub made: Operands,
+    /// Pairs of operand indices where an output takes over an input's buffer.
     pub reuse: Reuse,
-    /// Operands that are not there at the highest moment, beside inputs that are written over: inputs that went before, outputs that
-    /// come after it.
+    /// Operands that are not there: inputs whose buffers are given back by then, outputs that are still to be made.
     pub absent: Operands,
 }
 
@@ -116,15 +124,29 @@ pub fn timeline(graph: &StepGraph, lifetimes: &Lifetimes, backend: Backend, ambi
         live.add(part, start.part(part));
     }
     match backend {
-        Backend::Host { threads } => on_host(graph, lifetimes, threads, live),
+        Backend::Host(host) => on_host(graph, lifetimes, host, live),
         Backend::Plain => super::plain::timeline(graph, lifetimes, live),
     }
 }
 
-fn on_host(graph: &StepGraph, lifetimes: &Lifetimes, threads: u64, mut live: Bill) -> Vec<Instant> {
+/// Which tensors are there at the highest moment of each operation; with its workspace they are [`Instant::during`], exactly.
+pub fn highest(graph: &StepGraph, lifetimes: &Lifetimes, backend: Backend) -> Vec<Highest> {
+    match backend {
+        Backend::Host { .. } => graph.nodes().zip(&lifetimes.reuse).map(|(node, reuse)| highest_on_host(node, reuse)).collect(),
+        Backend::Plain => super::plain::highest(graph, lifetimes),
+    }
+}
+
+/// A kernel has all its operands from its first step to its last.
+fn highest_on_host(node: &Node, reuse: &Reuse) -> Highest {
+    let gone = reuse.iter().map(|(input, _)| node.inputs[*input]).collect();
+    Highest { gone, made: node.outputs.clone(), reuse: reuse.clone(), absent: Operands::new() }
+}
+
+fn on_host(graph: &StepGraph, lifetimes: &Lifetimes, host: Host, mut live: Bill) -> Vec<Instant> {
     let mut instants = Vec::with_capacity(graph.nodes().len());
     for (i, node) in graph.nodes().enumerate() {
-        let workspace = node.op.rule().host_workspace(graph.signature(node), threads);
+        let workspace = node.op.rule().host_workspace(graph.signature(node), host);
         let reused = &lifetimes.reuse[i];
         for (o, id) in node.outputs.iter().enumerate() {
             let tensor = graph.get(*id);
@@ -142,7 +164,7 @@ fn on_host(graph: &StepGraph, lifetimes: &Lifetimes, threads: u64, mut live: Bil
                 live.remove(graph.get(*id).role.part(), graph.ty(*id).bytes());
             }
         }
-        instants.push(Instant { during, after: live, reuse: reused.clone(), absent: Operands::new() });
+        instants.push(Instant { during, after: live });
     }
     instants
 }
@@ -151,8 +173,15 @@ fn on_host(graph: &StepGraph, lifetimes: &Lifetimes, threads: u64, mut live: Bil
 mod tests {
     use super::*;
     use crate::recipe::testing::recipe;
+    use crate::step::op::{Cache, Panels};
     use crate::step::recompute::Recompute;
     use crate::step::{StepGraphs, Walk};
+
+    fn host() -> Backend {
+        let cache = |bytes, ways| Cache { bytes, ways, line: 64 };
+        let panels = Panels { lanes: 16, caches: [cache(48 << 10, 12), cache(1 << 20, 16), cache(32 << 20, 16)] };
+        Backend::Host(Host { threads: 2, panels })
+    }
 
     #[test]
     fn what_is_left_after_a_walk_is_exactly_its_results() {
@@ -160,7 +189,7 @@ mod tests {
         for walk in Walk::ALL {
             let graph = graphs.walk(walk);
             let lifetimes = Lifetimes::of(graph);
-            let end = timeline(graph, &lifetimes, Backend::Host { threads: 2 }, Bill::default()).pop().unwrap().after;
+            let end = timeline(graph, &lifetimes, host(), Bill::default()).pop().unwrap().after;
             let unused: Bytes = graph
                 .tensors()
                 .filter(|(id, _)| {

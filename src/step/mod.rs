@@ -14,7 +14,7 @@ pub mod plain;
 pub mod recompute;
 pub mod tensor;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,7 @@ use self::parameter::{Block, ParameterCounts, Parameters};
 use self::recompute::{Group, Kinds, Recompute, rewrite};
 use self::tensor::{Input, ParameterId, Role, TensorId, TensorType};
 use crate::recipe::settings::{FeedForward, Norm, Optimizer, Recipe};
+use crate::units::Bytes;
 
 /// The extents that every shape of the model follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,9 +117,10 @@ pub struct StepGraphs {
     pub parameters: Parameters,
     /// What each block that stands in the graphs recomputes, and for how many blocks it stands.
     pub groups: Vec<Group>,
+    counts: ParameterCounts,
     optimizer: Optimizer,
     /// In the order of [`Walk::ALL`], each built when it is first asked for.
-    graphs: [OnceLock<StepGraph>; Walk::ALL.len()],
+    graphs: [OnceLock<Arc<StepGraph>>; Walk::ALL.len()],
 }
 
 impl StepGraphs {
@@ -132,7 +134,8 @@ impl StepGraphs {
     pub fn folded(recipe: &Recipe, batch: u64, groups: Vec<Group>) -> Self {
         let extents = Extents::new(recipe, batch);
         let parameters = Parameters::of(recipe, &extents, groups.len() as u64);
-        Self { extents, parameters, groups, optimizer: recipe.optimizer.clone(), graphs: Default::default() }
+        let counts = parameters.counts(|block| groups.get(block as usize).map_or(1, |group| group.times));
+        Self { extents, parameters, groups, counts, optimizer: recipe.optimizer.clone(), graphs: Default::default() }
     }
 
     /// For how many blocks a block of the graphs stands.
@@ -142,21 +145,42 @@ impl StepGraphs {
 
     /// The parameters of the model, counted.
     pub fn counts(&self) -> ParameterCounts {
-        self.parameters.counts(|block| self.times(block))
+        self.counts
+    }
+
+    /// Bytes of the largest parameter.
+    pub fn largest(&self) -> Bytes {
+        self.parameters.iter().map(|(_, p)| Bytes(p.elements()) * 4).max().unwrap_or_default()
     }
 
     /// The graph of a walk.
     pub fn walk(&self, walk: Walk) -> &StepGraph {
-        self.graphs[walk as usize].get_or_init(|| match walk {
-            Walk::Update => update(&self.parameters, &self.optimizer),
-            Walk::First | Walk::Further | Walk::Evaluate => micro_step(&self.parameters, &self.extents, walk, &self.groups),
+        self.shared(walk)
+    }
+
+    /// The graph of a walk, for who keeps it beside these.
+    pub fn shared(&self, walk: Walk) -> &Arc<StepGraph> {
+        self.graphs[walk as usize].get_or_init(|| {
+            Arc::new(match walk {
+                Walk::Update => update(&self.parameters, &self.optimizer),
+                Walk::First | Walk::Further | Walk::Evaluate => micro_step(&self.parameters, &self.extents, walk, &self.groups),
+            })
         })
+    }
+
+    /// The same with every graph built.
+    #[must_use]
+    pub fn built(self) -> Self {
+        for walk in Walk::ALL {
+            self.shared(walk);
+        }
+        self
     }
 }
 
 /// Forward, and backward unless it is an evaluation.
 fn micro_step(parameters: &Parameters, e: &Extents, walk: Walk, groups: &[Group]) -> StepGraph {
-    let mut graph = StepGraph::default();
+    let mut graph = StepGraph::with_capacity(48 * (groups.len() + 1));
     let weights = weights(&mut graph, parameters);
     let mut accumulated = Gradients::default();
     if walk == Walk::Further {

@@ -6,8 +6,8 @@
 //! Where an input dies half-way or an output comes late, the bill of the highest moment says so: it holds the tensors that are there
 //! then, and the rest of the bytes is workspace.
 
-use super::graph::{Node, Operands, StepGraph};
-use super::lifetime::{Bill, Instant, Lifetimes, Reuse};
+use super::graph::{Node, StepGraph};
+use super::lifetime::{Bill, Highest, Instant, Lifetimes};
 use super::op::Backend;
 use super::op::chain::{Chain, Change};
 use super::tensor::{DType, Part, Role, TensorId};
@@ -83,6 +83,11 @@ pub(super) fn timeline(graph: &StepGraph, lifetimes: &Lifetimes, live: Bill) -> 
     Walked::of(graph, lifetimes, &live, Chain::default()).instants
 }
 
+/// Which tensors are there at the highest moment of each operation.
+pub(super) fn highest(graph: &StepGraph, lifetimes: &Lifetimes) -> Vec<Highest> {
+    Walked::of(graph, lifetimes, &Bill::default(), Chain::default()).highest
+}
+
 /// A walk from its first operation to its last.
 struct Walked<'a> {
     graph: &'a StepGraph,
@@ -91,8 +96,11 @@ struct Walked<'a> {
     /// The buffer of each tensor.
     buffers: Vec<u32>,
     instants: Vec<Instant>,
+    highest: Vec<Highest>,
     uses: Vec<OperationUse>,
     events: Vec<Event>,
+    /// By operand of the operation at hand: whether it dies there and is no other operand, so that it belongs to the operation alone.
+    alone: Vec<bool>,
 }
 
 impl<'a> Walked<'a> {
@@ -104,8 +112,10 @@ impl<'a> Walked<'a> {
             live: *live,
             buffers: vec![0; graph.tensors().count()],
             instants: Vec::with_capacity(count),
+            highest: Vec::with_capacity(count),
             uses: Vec::with_capacity(count),
             events: Vec::new(),
+            alone: Vec::new(),
         };
         if walked.chain.is_recording() {
             walked.begin();
@@ -142,50 +152,56 @@ impl<'a> Walked<'a> {
     fn operation(&mut self, node: &Node, deaths: &[TensorId]) {
         let graph = self.graph;
         self.chain.begin(self.live.total());
+        self.alone.clear();
+        self.alone.extend(node.inputs.iter().map(|id| deaths.contains(id) && occurrences(node, *id) == 1));
         for (i, id) in node.inputs.iter().enumerate() {
-            let ty = *graph.ty(*id);
+            let ty = graph.ty(*id);
             if ty.dtype == DType::I32 {
                 self.chain.host_operand();
                 continue;
             }
-            let dies = deaths.contains(id) && occurrences(node, *id) == 1;
-            let first = node.inputs[..i].iter().position(|earlier| earlier == id);
-            self.chain.operand(ty.bytes(), self.buffers[id.0 as usize], dies, first);
+            let alone = self.alone[i];
+            let first = if alone { None } else { node.inputs[..i].iter().position(|earlier| earlier == id) };
+            self.chain.operand(ty.bytes(), self.buffers[id.0 as usize], alone, first);
         }
         node.op.rule().plain(graph.signature(node), &mut self.chain);
         self.chain.end();
-        let (reuse, absent) = (self.reuse(node), self.absent(node, deaths));
-        let during = self.highest(node, &reuse, &absent);
+        let highest = self.highest(node);
+        let during = self.during(&highest);
         self.bill(node, deaths);
         let (peak, tuning, flops) = (self.chain.peak(), self.chain.tuning(), self.chain.flops());
         self.uses.push(OperationUse { peak, tuning, after: self.live.total(), flops });
-        self.instants.push(Instant { during, after: self.live, reuse, absent });
+        self.instants.push(Instant { during, after: self.live });
+        self.highest.push(highest);
     }
 
-    /// The outputs that are made in an input's buffer.
-    fn reuse(&self, node: &Node) -> Reuse {
-        (0..node.outputs.len()).filter_map(|o| Some((self.chain.taken_over(o)?, o))).collect()
+    /// What the operation's highest moment has and lacks.
+    fn highest(&self, node: &Node) -> Highest {
+        let mut highest = Highest::default();
+        let taken_over = |o: usize| Some((self.chain.taken_over(o)?, o));
+        highest.reuse.extend((0..node.outputs.len()).filter_map(taken_over));
+        for (i, id) in node.inputs.iter().enumerate() {
+            let held = self.graph.ty(*id).dtype != DType::I32;
+            if highest.reuse.iter().any(|(input, _)| *input == i) {
+                highest.gone.push(*id);
+            } else if held && self.alone[i] && !self.chain.operand_at_peak(i) {
+                highest.gone.push(*id);
+                highest.absent.push(*id);
+            }
+        }
+        for (o, id) in node.outputs.iter().enumerate() {
+            if self.chain.output_at_peak(o) { highest.made.push(*id) } else { highest.absent.push(*id) }
+        }
+        highest
     }
 
-    /// The operands that are not there at the operation's highest moment.
-    fn absent(&self, node: &Node, deaths: &[TensorId]) -> Operands {
-        let gone = |(i, id): &(usize, &TensorId)| {
-            let held = Backend::Plain.holds(self.graph.ty(**id)) > Bytes::ZERO;
-            held && deaths.contains(id) && occurrences(node, **id) == 1 && !self.chain.operand_at_peak(*i)
-        };
-        let inputs = node.inputs.iter().enumerate().filter(gone);
-        let outputs = node.outputs.iter().enumerate().filter(|(o, _)| !self.chain.output_at_peak(*o));
-        inputs.chain(outputs).map(|(_, id)| *id).collect()
-    }
-
-    /// The bill of the operation's highest moment.
-    fn highest(&self, node: &Node, reuse: &Reuse, absent: &Operands) -> Bill {
+    /// The bill of that moment.
+    fn during(&self, highest: &Highest) -> Bill {
         let mut bill = self.live;
-        let is_written_over = |i: usize| reuse.iter().any(|(input, _)| *input == i);
-        for (_, id) in node.inputs.iter().enumerate().filter(|(i, id)| is_written_over(*i) || absent.contains(id)) {
+        for id in &highest.gone {
             bill.remove(self.graph.get(*id).role.part(), Backend::Plain.holds(self.graph.ty(*id)));
         }
-        for id in node.outputs.iter().filter(|id| !absent.contains(id)) {
+        for id in &highest.made {
             bill.add(self.graph.get(*id).role.part(), self.graph.ty(*id).bytes());
         }
         bill.add(Part::Workspace, self.chain.peak().saturating_sub(bill.total()));

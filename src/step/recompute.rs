@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::graph::{Node, Pass, Place, StepGraph};
+use super::graph::{Node, Operands, Pass, Place, StepGraph};
 use super::tensor::TensorId;
 use crate::recipe::settings::{Recipe, Recomputation};
 use crate::units::Ratio;
@@ -111,6 +111,13 @@ impl Recompute {
         }
     }
 
+    /// A recipe's setting that asks for this, of quarters of `depth` blocks rounded up.
+    pub fn as_asked(&self, depth: u64) -> Recomputation {
+        let [norms, gates, attention, projections, residuals] =
+            self.0.map(|blocks| Ratio(f64::from(quarters(blocks, depth)) / 4.0));
+        Recomputation::Parts { norms, gates, attention, projections, residuals }
+    }
+
     /// Blocks that recompute a kind.
     pub fn blocks(&self, kind: Kind) -> u64 {
         self.0[kind as usize]
@@ -141,6 +148,11 @@ impl Recompute {
     }
 }
 
+/// The fewest quarters of `depth` blocks that are so many blocks, rounded up.
+pub fn quarters(blocks: u64, depth: u64) -> u8 {
+    (0..4).find(|quarters| (depth * u64::from(*quarters)).div_ceil(4) >= blocks).unwrap_or(4)
+}
+
 /// Blocks that follow each other and recompute the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -158,7 +170,7 @@ pub fn rewrite(graph: &StepGraph, groups: &[Group]) -> StepGraph {
     let needed = needed(graph);
     let mut rewriter = Rewriter {
         old: graph,
-        new: StepGraph::default(),
+        new: StepGraph::with_capacity(graph.nodes().len() + 16 * groups.len()),
         kept: kept(graph, groups, &needed),
         forward: vec![None; needed.len()],
         again: vec![None; needed.len()],
@@ -167,10 +179,9 @@ pub fn rewrite(graph: &StepGraph, groups: &[Group]) -> StepGraph {
         rewriter.forward[id.0 as usize] = Some(rewriter.new.source(tensor.ty, tensor.role));
     }
     for node in graph.nodes() {
-        let inputs: Vec<TensorId> = node.inputs.iter().map(|id| rewriter.operand(*id, node.pass)).collect();
-        let made = rewriter.new.push(node.op.clone(), &inputs, node.pass, node.place);
+        let inputs: Operands = node.inputs.iter().map(|id| rewriter.operand(*id, node.pass)).collect();
+        let made = rewriter.new.push_like(graph, node, inputs, node.pass);
         for (old, new) in node.outputs.iter().zip(made) {
-            rewriter.new.set_role(new, graph.get(*old).role);
             rewriter.forward[old.0 as usize] = Some(new);
         }
     }
@@ -246,8 +257,8 @@ impl Rewriter<'_> {
     }
 
     fn recompute(&mut self, node: &Node) {
-        let inputs: Vec<TensorId> = node.inputs.iter().map(|id| self.operand(*id, Pass::Backward)).collect();
-        let made = self.new.push(node.op.clone(), &inputs, Pass::Recompute, node.place);
+        let inputs: Operands = node.inputs.iter().map(|id| self.operand(*id, Pass::Backward)).collect();
+        let made = self.new.push_like(self.old, node, inputs, Pass::Recompute);
         for (old, new) in node.outputs.iter().zip(made) {
             self.again[old.0 as usize] = Some(new);
         }

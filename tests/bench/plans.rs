@@ -1,15 +1,19 @@
 //! How fast plans are made: `cargo bench --no-default-features --bench plans`.
 //!
 //! A what-if is one (model shape, micro-batch, recomputation) → (peak, seconds, tokens); at least 20,000 a second on one core are wanted,
-//! 50 µs each.
+//! 50 µs each. All of this is on one thread.
+//!
+//! - *what-if*: from scratch, one shape after another: all four graphs are built, costed and walked through the run's batch ramp.
+//! - *what-if of a known shape*: the same where the update and the saving of the shape were costed before, as in `budget::fit`.
+//! - *fit*: the choice among all micro-batches and recomputations, many thousand what-ifs, most of which are put together from pieces.
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use std::hint::black_box;
 
-use cramplan::budget::estimate_at;
 use cramplan::budget::fit::choose;
+use cramplan::budget::{Fixed, estimate_at, estimate_with};
 use cramplan::device::Device;
 use cramplan::recipe::settings::{FeedForward, Recipe};
 use cramplan::step::recompute::Recompute;
@@ -52,6 +56,16 @@ fn plans(criterion: &mut Criterion) {
         bencher.iter(|| {
             let (recipe, micro_batch, recompute) = next.next().unwrap();
             let e = estimate_at(black_box(recipe), &device, *micro_batch, *recompute);
+            (e.peak.bytes, e.run.seconds, e.run.tokens)
+        });
+    });
+    let known: Vec<(&(Recipe, u64, Recompute), Fixed)> =
+        shapes.iter().map(|shape| (shape, Fixed::of(&shape.0, &device))).collect();
+    let mut next = known.iter().cycle();
+    criterion.bench_function("what-if of a known shape", |bencher| {
+        bencher.iter(|| {
+            let ((recipe, micro_batch, recompute), fixed) = next.next().unwrap();
+            let e = estimate_with(black_box(recipe), &device, fixed, *micro_batch, *recompute);
             (e.peak.bytes, e.run.seconds, e.run.tokens)
         });
     });

@@ -212,7 +212,7 @@ fn by_kind(runners: &[Runner], calibration: &Calibration) {
         let graph = runner.trainer.graphs().walk(Walk::Further);
         let mut here: BTreeMap<Kind, (f64, f64)> = BTreeMap::new();
         for (i, node) in graph.nodes().enumerate() {
-            let work = graph.with_signature(node, |types| cramplan::budget::work(&node.op, types)).unwrap();
+            let work = cramplan::budget::work(&node.op, graph.signature(node)).unwrap();
             let seen = median(&runner.operations.iter().map(|round| round[i]).collect::<Vec<f64>>());
             let sums = here.entry(work.kind).or_default();
             *sums = (sums.0 + laws.seconds(&work).unwrap().0, sums.1 + seen);
@@ -230,10 +230,7 @@ fn by_kind(runners: &[Runner], calibration: &Calibration) {
         .iter()
         .flat_map(|runner| {
             let graph = runner.trainer.graphs().walk(Walk::Further);
-            graph
-                .nodes()
-                .filter_map(|node| graph.with_signature(node, |types| cramplan::budget::work(&node.op, types)))
-                .collect::<Vec<_>>()
+            graph.nodes().filter_map(|node| cramplan::budget::work(&node.op, graph.signature(node))).collect::<Vec<_>>()
         })
         .collect();
     let mapped = began.elapsed().as_secs_f64() / works.len() as f64;

@@ -5,6 +5,8 @@
 pub enum Size {
     /// Tensors of 5 to 60 MB in all, for real steps on a CPU.
     Small,
+    /// Tensors of 64 to 256 MB in all, where what a process holds beside them is a small share.
+    Medium,
     /// As large as fits on a card of 48 GiB; for what executes nothing.
     Large,
 }
@@ -52,6 +54,13 @@ impl Shape {
                 &[512, 1000, 2048, 4096],
                 &[1, 2, 3, 4, 6, 8, 16, 32],
             ],
+            Size::Medium => [
+                &[96, 128, 160, 192, 256, 320, 384, 512],
+                &[2, 3, 4, 6, 8],
+                &[32, 48, 64, 100, 128, 192],
+                &[1000, 2048, 4096, 8192],
+                &[2, 3, 4, 6, 8, 12, 16, 32],
+            ],
             Size::Large => [
                 &[128, 192, 256, 320, 384, 512, 600, 768, 1024, 1280, 1536],
                 &[1, 2, 4, 6, 8, 12, 16, 24],
@@ -86,6 +95,7 @@ impl Shape {
     fn fits(&self, size: Size) -> bool {
         let range = match size {
             Size::Small => 5_000_000..60_000_000,
+            Size::Medium => 64_000_000..256_000_000,
             Size::Large => 0..24_000_000_000,
         };
         range.contains(&self.bytes())

@@ -139,5 +139,6 @@ pub fn machine() -> Device {
         halved: false,
         avx2: true,
         memory: Sourced::new(cramplan::units::Bytes::gib(8), "test"),
+        caches: None,
     })
 }

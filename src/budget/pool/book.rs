@@ -23,6 +23,8 @@ struct Slice {
     padding: u64,
     /// Who has it; [`NONE`] where it is free.
     owner: u32,
+    /// Bytes of the page before it.
+    address: u64,
     page: u32,
     before: u32,
     after: u32,
@@ -39,9 +41,11 @@ impl Slice {
 }
 
 /// A stretch of device memory.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Page {
     first: u32,
+    /// Its free slices with their addresses, in the order of these: they are few among many.
+    free: Vec<(u64, u32)>,
     /// Slices that are in use.
     live: u32,
     /// No free slice offers more.
@@ -80,10 +84,13 @@ impl Book {
 
     /// A new page of one free slice.
     pub fn open(&mut self, bytes: u64) -> u32 {
-        let page = Page { first: NONE, live: 0, most_free: bytes };
+        let page = Page { first: NONE, free: Vec::new(), live: 0, most_free: bytes };
         let number = reuse(&mut self.pages, &mut self.spare_pages, page);
-        let slice = Slice { size: bytes, padding: 0, owner: NONE, page: number, before: NONE, after: NONE };
-        self.pages[number as usize].first = reuse(&mut self.slices, &mut self.spare_slices, slice);
+        let slice = Slice { size: bytes, padding: 0, owner: NONE, address: 0, page: number, before: NONE, after: NONE };
+        let first = reuse(&mut self.slices, &mut self.spare_slices, slice);
+        let page = &mut self.pages[number as usize];
+        page.first = first;
+        page.free.push((0, first));
         self.sums.sliced += bytes;
         number
     }
@@ -126,30 +133,30 @@ impl Book {
         if self.pages[page as usize].most_free < wanted {
             return None;
         }
-        let (mut at, mut most) = (self.pages[page as usize].first, 0);
-        while at != NONE {
-            let slice = self.slices[at as usize];
-            if slice.is_free() {
-                if slice.size >= wanted {
-                    self.cut(at, owner, size, padding);
-                    return Some(at);
-                }
-                most = most.max(slice.size);
-            }
-            at = slice.after;
+        let offers = |(_, at): &(u64, u32)| self.slices[*at as usize].size;
+        let free = &self.pages[page as usize].free;
+        if let Some(place) = free.iter().position(|slice| offers(slice) >= wanted) {
+            return Some(self.cut(page, place, owner, size, padding));
         }
+        let most = free.iter().map(offers).max().unwrap_or(0);
         self.pages[page as usize].most_free = most;
         None
     }
 
-    fn cut(&mut self, at: u32, owner: u32, size: u64, padding: u64) {
+    /// Cuts from the free slice of this place among the page's.
+    fn cut(&mut self, page: u32, place: usize, owner: u32, size: u64, padding: u64) -> u32 {
+        let (_, at) = self.pages[page as usize].free[place];
         let old = self.slices[at as usize];
         let left = old.size - size - padding;
         if left > 0 {
-            let rest = Slice { size: left, padding: 0, owner: NONE, before: at, ..old };
+            let address = old.address + size + padding;
+            let rest = Slice { size: left, padding: 0, owner: NONE, address, before: at, ..old };
             let number = reuse(&mut self.slices, &mut self.spare_slices, rest);
             self.join(number, old.after);
             self.slices[at as usize].after = number;
+            self.pages[page as usize].free[place] = (address, number);
+        } else {
+            self.pages[page as usize].free.remove(place);
         }
         let slice = &mut self.slices[at as usize];
         (slice.size, slice.padding, slice.owner) = (size, padding, owner);
@@ -157,6 +164,7 @@ impl Book {
         self.sums.in_use += size;
         self.sums.padding += padding;
         self.sums.sliced -= old.padding;
+        at
     }
 
     /// Frees a slice and merges it with its free neighbours.
@@ -168,8 +176,16 @@ impl Book {
         let mut merged = at;
         if self.is_free(slice.before) {
             merged = self.merge(slice.before);
+        } else {
+            let free = &mut self.pages[slice.page as usize].free;
+            let place = free.partition_point(|(address, _)| *address < slice.address);
+            free.insert(place, (slice.address, at));
         }
         if self.is_free(slice.after) {
+            let address = self.slices[slice.after as usize].address;
+            let free = &mut self.pages[slice.page as usize].free;
+            let place = free.partition_point(|(other, _)| *other < address);
+            free.remove(place);
             merged = self.merge(merged);
         }
         let offers = self.slices[merged as usize].size;

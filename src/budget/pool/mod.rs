@@ -27,7 +27,7 @@
 //! each of them at least what the program dropped before it is free: the sequence in the program's order bounds what is in use.
 //! It is exact where a tensor is dropped right after its last use, as the executor does.
 //!
-//! Not here: memory for kernels' arguments ([`cuda::METADATA`]) and the context ([`cuda`]); pinned host memory, which is the
+//! Not here: memory for kernels' arguments and the context ([`crate::device::cuda`]); pinned host memory, which is the
 //! host's; the persistent and the dedicated pool, which burn uses for modules and for measurements, not for plain tensors; the
 //! second copy of an output that tuning a kernel makes the first time that it meets a shape.
 //!

@@ -1,15 +1,13 @@
 //! The reservations of a training, in order, from its graphs.
-//!
-//! Until every operation states its temporaries one by one, an operation's workspace stands for them, in pieces no larger than
-//! its largest operand: a temporary that is larger than all operands would make the manager's pages larger than they will be.
+
+use std::collections::BTreeMap;
 
 use crate::budget::pool::Event;
 use crate::budget::pool::cuda::tensor_bytes;
-use crate::step::graph::{Node, StepGraph};
+use crate::step::graph::StepGraph;
 use crate::step::lifetime::Lifetimes;
-use crate::step::op::Backend;
-use crate::step::tensor::{ParameterId, Role, TensorId, TensorType};
-use crate::step::{StepGraphs, Walk};
+use crate::step::tensor::{ParameterId, Role};
+use crate::step::{StepGraphs, Walk, plain};
 
 /// What a training reserves and drops, in the program's order.
 ///
@@ -59,7 +57,7 @@ impl Schedule {
                 // The gradients of the step before are dropped.
                 events.extend((0..identities.parameters).map(|p| Event::Free { id: 3 * identities.parameters + p }));
             }
-            Events::new(graphs.walk(walk), identities).all(&mut events);
+            walk_events(graphs.walk(walk), identities, &mut events);
             events
         });
         Self { start: start(graphs, identities), walks }
@@ -67,14 +65,18 @@ impl Schedule {
 }
 
 impl Schedule {
+    /// The largest reservation, bytes.
+    pub fn largest(&self) -> Option<u64> {
+        let events = self.walks.iter().flatten().chain(&self.start);
+        events.filter_map(|event| if let Event::Reserve { bytes, .. } = event { Some(*bytes) } else { None }).max()
+    }
+
     /// The same for a program that begins with reserving as much as its largest tensor takes, and dropping it. The manager's
     /// pages are then of their final size before anything lives on them: none becomes outdated, and none waits to go back to the
     /// driver.
     #[must_use]
     pub fn primed(mut self) -> Self {
-        let events = self.walks.iter().flatten().chain(&self.start);
-        let sizes = events.filter_map(|event| if let Event::Reserve { bytes, .. } = event { Some(*bytes) } else { None });
-        if let Some(bytes) = sizes.max() {
+        if let Some(bytes) = self.largest() {
             self.start.splice(0..0, [Event::Reserve { id: 0, bytes }, Event::Free { id: 0 }]);
         }
         self
@@ -90,88 +92,31 @@ fn start(graphs: &StepGraphs, identities: Identities) -> Vec<Event> {
     parameters.chain([table]).filter_map(reserve).collect()
 }
 
-/// One walk's events in the making.
-struct Events<'a> {
-    graph: &'a StepGraph,
-    lifetimes: Lifetimes,
-    identities: Identities,
-    /// The identity of each tensor.
-    ids: Vec<u32>,
-}
-
-/// What a tensor takes; the executor's tensors are flat.
-fn bytes(ty: &TensorType) -> u64 {
-    tensor_bytes(&[ty.elements()], ty.dtype.size())
-}
-
-impl<'a> Events<'a> {
-    fn new(graph: &'a StepGraph, identities: Identities) -> Self {
-        let id = |(id, tensor): (TensorId, &crate::step::tensor::Tensor)| {
-            let state = if graph.is_source(id) { identities.state(tensor.role) } else { None };
-            state.unwrap_or(identities.first_passing() + id.0)
-        };
-        Self { graph, lifetimes: Lifetimes::of(graph), identities, ids: graph.tensors().map(id).collect() }
-    }
-
-    fn id(&self, tensor: TensorId) -> u32 {
-        self.ids[tensor.0 as usize]
-    }
-
-    fn reserve(&self, tensor: TensorId) -> Event {
-        Event::Reserve { id: self.id(tensor), bytes: bytes(self.graph.ty(tensor)) }
-    }
-
-    fn all(mut self, events: &mut Vec<Event>) {
-        let inputs =
-            self.graph.tensors().filter(|(id, tensor)| self.graph.is_source(*id) && matches!(tensor.role, Role::Input(_)));
-        events.extend(inputs.map(|(id, _)| self.reserve(id)));
-        for (i, node) in self.graph.nodes().enumerate() {
-            self.operation(i, node, events);
-        }
-        self.end(events);
-    }
-
-    fn operation(&mut self, i: usize, node: &Node, events: &mut Vec<Event>) {
-        let temporaries = events.len();
-        self.temporaries(node, events);
-        let made = events.len() - temporaries;
-        let mut taken = Vec::new();
-        for (o, output) in node.outputs.iter().enumerate() {
-            if let Some((input, _)) = self.lifetimes.reuse[i].iter().find(|(_, output)| *output == o) {
-                let input = node.inputs[*input];
-                self.ids[output.0 as usize] = self.id(input);
-                taken.push(input);
-            } else {
-                events.push(self.reserve(*output));
+/// The events of a walk: what its plain form takes and gives back, temporaries included.
+fn walk_events(graph: &StepGraph, identities: Identities, events: &mut Vec<Event>) {
+    // What is there from before the walk has the state's identity; all else is the walk's own.
+    let mut state: BTreeMap<u32, u32> = BTreeMap::new();
+    let id = |state: &BTreeMap<u32, u32>, buffer: u32| state.get(&buffer).copied().unwrap_or(identities.first_passing() + buffer);
+    for event in plain::allocations(graph, &Lifetimes::of(graph)) {
+        match event {
+            plain::Event::Given { tensor, buffer, .. } => {
+                if let Some(identity) = identities.state(graph.get(tensor).role) {
+                    state.insert(buffer, identity);
+                }
             }
-        }
-        for at in temporaries..temporaries + made {
-            if let Event::Reserve { id, .. } = events[at] {
-                events.push(Event::Free { id });
+            plain::Event::Take { buffer, bytes } => {
+                events.push(Event::Reserve { id: id(&state, buffer), bytes: tensor_bytes(&[bytes.0], 1) });
             }
-        }
-        let deaths = self.lifetimes.deaths[i].iter().filter(|id| !taken.contains(id));
-        events.extend(deaths.map(|id| Event::Free { id: self.id(*id) }));
-    }
-
-    fn temporaries(&self, node: &Node, events: &mut Vec<Event>) {
-        let types = self.graph.signature(node);
-        let largest = types.inputs.iter().chain(types.outputs).map(bytes).max().unwrap_or(0);
-        let workspace = node.op.rule().workspace(types, Backend::Plain).0;
-        let piece = largest.max(1);
-        let first = self.identities.first_passing() + self.ids.len() as u32;
-        let pieces = (first..).zip(0..workspace.div_ceil(piece));
-        events.extend(pieces.map(|(id, i)| Event::Reserve { id, bytes: tensor_bytes(&[piece.min(workspace - i * piece)], 1) }));
-    }
-
-    /// What the walk leaves becomes state, or is read and dropped.
-    fn end(&self, events: &mut Vec<Event>) {
-        for result in self.graph.results() {
-            let from = self.id(*result);
-            match self.identities.state(self.graph.get(*result).role) {
-                Some(to) if to != from => events.push(Event::Rename { from, to }),
-                Some(_) => {}
-                None => events.push(Event::Free { id: from }),
+            plain::Event::Give { buffer } => events.push(Event::Free { id: id(&state, buffer) }),
+            plain::Event::Done(_) => {}
+            // What the walk leaves becomes state, or is read and dropped.
+            plain::Event::Kept { tensor, buffer } => {
+                let from = id(&state, buffer);
+                match identities.state(graph.get(tensor).role) {
+                    Some(to) if to != from => events.push(Event::Rename { from, to }),
+                    Some(_) => {}
+                    None => events.push(Event::Free { id: from }),
+                }
             }
         }
     }

@@ -12,8 +12,8 @@ pub use events::{Identities, Schedule};
 
 use serde::{Deserialize, Serialize};
 
-use super::pool::{Manager, Properties, Refusal, Setting, Usage, cuda};
-use crate::device::{Device, DeviceKind, Sourced};
+use super::pool::{Manager, Properties, Refusal, Setting, Usage};
+use crate::device::{Device, DeviceKind, Sourced, cuda};
 use crate::step::{StepGraphs, Walk};
 use crate::units::Bytes;
 
@@ -160,6 +160,11 @@ impl Reserved {
         self.held + self.beside()
     }
 
+    /// Whether every reservation can be had, if only by giving unused memory back first.
+    pub fn can_be_had(&self) -> bool {
+        !matches!(self.verdict, Verdict::Refused { .. })
+    }
+
     /// What is taken beside the manager's pages.
     pub fn beside(&self) -> Bytes {
         self.beside.iter().map(|line| line.bytes.value).sum()
@@ -176,11 +181,19 @@ pub fn beside() -> Vec<Line> {
     ]
 }
 
+/// The most that a card's manager gives in one piece; none on a CPU.
+pub fn largest_reservation(device: &Device) -> Option<Bytes> {
+    let card = matches!(device.kind, DeviceKind::Cuda | DeviceKind::Rocm);
+    card.then(|| Bytes(Properties::cuda(device.memory.value).max_page))
+}
+
 /// What the graphs of a training take on a card, of which `limit` may be used; none for a CPU ([`HOST`]). `accumulates` says
 /// whether some step has more than one micro-step.
 pub fn reserved(graphs: &StepGraphs, device: &Device, limit: Bytes, accumulates: bool) -> Option<Reserved> {
     match device.kind {
-        DeviceKind::Cuda | DeviceKind::Rocm => Some(of_schedule(&Schedule::of(graphs), device.memory.value, limit, accumulates)),
+        DeviceKind::Cuda | DeviceKind::Rocm => {
+            Some(of_schedule(&Schedule::of(graphs).primed(), device.memory.value, limit, accumulates))
+        }
         DeviceKind::Cpu { .. } => None,
     }
 }
@@ -234,37 +247,79 @@ fn worse(replay: impl Fn(bool) -> Replay) -> Replay {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::budget::pool::Event;
     use crate::recipe::testing;
-    use crate::step::lifetime::{Lifetimes, timeline};
+    use crate::step::lifetime::{Bill, Lifetimes, timeline};
     use crate::step::op::Backend;
+    use crate::step::plain;
     use crate::step::recompute::Recompute;
 
     fn crammed(batch: u64) -> StepGraphs {
         StepGraphs::build(&testing::parse(include_str!("../../../recipes/crammed-bert.ron")), batch, Recompute::NOTHING)
     }
 
-    /// What the events leave in use at any time is what the timeline says, but for the rounding to 512 bytes.
+    /// The manager beside what rounding up to 512 bytes has added to each reservation.
+    struct Exact {
+        manager: Manager,
+        rounding: BTreeMap<u32, u64>,
+    }
+
+    impl Exact {
+        /// What is in use after an event without what rounding adds. `bytes` is what a reservation is for.
+        fn apply(&mut self, event: Event, bytes: Bytes) -> u64 {
+            self.manager.apply(event).unwrap();
+            let added = match event {
+                Event::Reserve { id, bytes: rounded } => Some((id, rounded - bytes.0)),
+                Event::Free { id } => self.rounding.remove(&id).and(None),
+                Event::Rename { from, to } => self.rounding.remove(&from).map(|added| (to, added)),
+            };
+            assert!(added.is_none_or(|(_, added)| added < crate::budget::pool::cuda::ALIGNMENT), "{event:?} for {bytes:?}");
+            self.rounding.extend(added);
+            self.manager.usage().in_use - self.rounding.values().sum::<u64>()
+        }
+    }
+
+    /// What the events leave in use is what the timeline says, at the highest moment of every operation and after it, exactly but
+    /// for the rounding to 512 bytes.
     #[test]
     fn the_events_of_a_walk_are_its_timeline() {
         let graphs = crammed(4);
         let schedule = Schedule::of(&graphs);
         let device = crate::device::find("rtx-a6000").unwrap();
-        let mut manager = Manager::new(Properties::cuda(Bytes::gib(400)), Setting { limit: None, relocates: true });
-        schedule.start.iter().for_each(|event| manager.apply(*event).unwrap());
+        let manager = Manager::new(Properties::cuda(Bytes::gib(400)), Setting { limit: None, relocates: true });
+        let mut exact = Exact { manager, rounding: BTreeMap::new() };
+        let of_parameters: Vec<u64> = graphs.parameters.iter().map(|(_, p)| p.elements()).collect();
+        let table = graphs.extents.sequence * graphs.extents.width;
+        let state = of_parameters.repeat(3).into_iter().chain([table]);
+        assert_eq!(schedule.start.len(), 3 * of_parameters.len() + 1);
+        let mut now = schedule.start.iter().zip(state).fold(0, |_, (event, elements)| exact.apply(*event, Bytes(4 * elements)));
         for walk in Walk::ALL {
             let graph = graphs.walk(walk);
+            let lifetimes = Lifetimes::of(graph);
             let ambient = crate::budget::ambient(&graphs, &device, walk);
-            let instants = timeline(graph, &Lifetimes::of(graph), Backend::Plain, ambient);
-            let planned = instants.iter().map(|i| i.during.total().0).max().unwrap() - device.overhead.value.0;
-            let mut peak = 0;
-            for event in &schedule.walks[walk as usize] {
-                manager.apply(*event).unwrap();
-                peak = peak.max(manager.usage().in_use);
+            let instants = timeline(graph, &lifetimes, Backend::Plain, ambient);
+            let planned = |bill: Bill| bill.total().0 - device.overhead.value.0;
+            // The gradients of the step before are gone by the update.
+            let dropped = if walk == Walk::First { of_parameters.len() } else { 0 };
+            let mut events = schedule.walks[walk as usize].iter().copied().skip(dropped);
+            let mut highest = now;
+            for change in plain::allocations(graph, &lifetimes) {
+                match change {
+                    plain::Event::Take { bytes, .. } => now = exact.apply(events.next().unwrap(), bytes),
+                    plain::Event::Give { .. } => now = exact.apply(events.next().unwrap(), Bytes::ZERO),
+                    plain::Event::Done(i) => {
+                        assert_eq!((highest, now), (planned(instants[i].during), planned(instants[i].after)), "{walk:?} {i}");
+                        highest = now;
+                    }
+                    plain::Event::Given { .. } | plain::Event::Kept { .. } => {}
+                }
+                highest = highest.max(now);
             }
-            let slack = graph.tensors().count() as u64 * cuda::ALIGNMENT;
-            assert!(peak >= planned && peak <= planned + slack, "{walk:?}: {peak} in use, {planned} planned");
+            // Renamed is what becomes state, dropped what is read.
+            now = events.fold(now, |_, event| exact.apply(event, Bytes::ZERO));
         }
     }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Outcomes, stop};
 use crate::cli::arguments::Choice;
+use crate::cli::inventory::Inventory;
 use crate::cli::{Exit, complain, say, world};
 use crate::data;
 use crate::device::{Device, DeviceKind};

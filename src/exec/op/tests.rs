@@ -1,15 +1,13 @@
 //! Every rule against burn's autodiff: the forward operation's plain form is run under autodiff, and the gradients that it
 //! gives are compared with those of the gradient operations that the rule emits, in both of their forms.
 
-use std::collections::BTreeMap;
-
 use burn::tensor::{Device, Tensor};
 
 use super::{Plain, Scalars, runner};
 use crate::exec::value::{Value, float_tensor};
 use crate::exec::walk::{Form, Walker};
 use crate::rng::{Purpose, Stream};
-use crate::step::differentiate::Differentiator;
+use crate::step::differentiate::{Differentiator, Gradients};
 use crate::step::graph::{Pass, Place, StepGraph};
 use crate::step::op::{
     AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, MatMulAccumulate, Op,
@@ -76,8 +74,10 @@ fn graph(op: &Op, given: &[Given]) -> (StepGraph, Vec<TensorId>) {
     let output = graph.push(op.clone(), &operands, Pass::Forward, Place::Head)[0];
     let above = graph.source(*graph.ty(output), Role::Gradient(ParameterId(0)));
     let constants = operands.iter().zip(given).filter(|(_, g)| !matches!(g, Given::Normal(_))).map(|(id, _)| *id).collect();
-    let gradients = Differentiator::new(&mut graph, BTreeMap::from([(output, above)]), constants).run();
-    let made: Vec<TensorId> = operands.iter().filter_map(|id| gradients.get(id).copied()).collect();
+    let mut gradients = Gradients::default();
+    gradients.set(output, above);
+    let gradients = Differentiator::new(&mut graph, gradients, constants).run();
+    let made: Vec<TensorId> = operands.iter().filter_map(|id| gradients.of(*id)).collect();
     graph.keep(output);
     for id in &made {
         graph.keep(*id);

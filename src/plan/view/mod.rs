@@ -36,6 +36,7 @@ pub(crate) mod testing {
             halved: false,
             avx2: true,
             memory: Sourced::new(Bytes::gib(8), "test"),
+            caches: None,
         })
     }
 }

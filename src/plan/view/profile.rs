@@ -6,8 +6,9 @@
 use super::names::operation;
 use crate::budget::{ambient, backend, operations};
 use crate::check::Costed;
-use crate::step::graph::{Node, Pass, Place, StepGraph};
-use crate::step::lifetime::{Bill, Lifetimes, Reuse, sources, timeline};
+use crate::step::graph::{Pass, Place, StepGraph};
+use crate::step::lifetime::{Bill, Highest, Lifetimes, highest, sources, timeline};
+use crate::step::op::Backend;
 use crate::step::tensor::{Part, TensorId};
 use crate::step::{StepGraphs, Walk};
 use crate::units::{Bytes, Seconds};
@@ -50,8 +51,10 @@ pub struct Profile<'a> {
     pub before: Bill,
     /// The moments, in order.
     pub moments: Vec<Moment>,
-    /// For each moment, the inputs whose buffers its outputs take over.
-    taken_over: Vec<Vec<TensorId>>,
+    /// For each moment, what is there of its operands.
+    highest: Vec<Highest>,
+    /// How the device holds tensors.
+    backend: Backend,
 }
 
 impl<'a> Profile<'a> {
@@ -61,10 +64,11 @@ impl<'a> Profile<'a> {
         let graph = graphs.walk(walk);
         let ambient = ambient(graphs, device, walk);
         let lifetimes = Lifetimes::of(graph);
-        let instants = timeline(graph, &lifetimes, backend(device), ambient);
+        let backend = backend(device);
+        let instants = timeline(graph, &lifetimes, backend, ambient);
         let costs = operations(graph, device, ambient);
         let mut before = ambient;
-        let held = sources(graph, backend(device));
+        let held = sources(graph, backend);
         for part in Part::ALL {
             before.add(part, held.part(part));
         }
@@ -84,10 +88,8 @@ impl<'a> Profile<'a> {
             });
             start += cost.time;
         }
-        let taken_over =
-            |(node, reuse): (&Node, &Reuse)| -> Vec<TensorId> { reuse.iter().map(|(input, _)| node.inputs[*input]).collect() };
-        let taken_over = graph.nodes().zip(&lifetimes.reuse).map(taken_over).collect();
-        Self { walk, graphs, graph, ambient, before, moments, taken_over }
+        let highest = highest(graph, &lifetimes, backend);
+        Self { walk, graphs, graph, ambient, before, moments, highest, backend }
     }
 
     /// How long the walk takes.
@@ -95,21 +97,23 @@ impl<'a> Profile<'a> {
         self.moments.last().map_or(Seconds::ZERO, |last| last.start + last.time)
     }
 
-    /// The tensors that are live while operation `i` runs.
+    /// The tensors that take memory of the device at the highest moment of operation `i`.
     pub fn held(&self, i: usize) -> Vec<TensorId> {
+        let takes = |id: TensorId| self.backend.holds(self.graph.ty(id)) > Bytes::ZERO;
         let mut live: Vec<bool> = self.graph.tensors().map(|(id, _)| self.graph.is_source(id)).collect();
-        for (j, moment) in self.moments.iter().enumerate().take(i + 1) {
-            let gone = if j < i { &moment.deaths } else { &self.taken_over[j] };
-            for (ids, lives) in [(&moment.births, true), (gone, false)] {
-                for id in ids {
-                    live[id.0 as usize] = lives;
-                }
-            }
+        let mut set = |ids: &[TensorId], lives| ids.iter().for_each(|id| live[id.0 as usize] = lives);
+        for moment in self.moments.iter().take(i) {
+            set(&moment.births, true);
+            set(&moment.deaths, false);
         }
-        self.graph.tensors().map(|(id, _)| id).filter(|id| live[id.0 as usize]).collect()
+        if let Some(highest) = self.highest.get(i) {
+            set(&highest.made, true);
+            set(&highest.gone, false);
+        }
+        self.graph.tensors().map(|(id, _)| id).filter(|id| live[id.0 as usize] && takes(*id)).collect()
     }
 
-    /// What operation `i` takes beside its operands.
+    /// What operation `i` takes beside its operands at its highest moment.
     pub fn workspace(&self, i: usize) -> Bytes {
         let around = self.ambient.part(Part::Workspace);
         self.moments.get(i).map_or(Bytes::ZERO, |moment| moment.during.part(Part::Workspace).saturating_sub(around))

@@ -1,9 +1,10 @@
 //! Softmax attention over all positions of a sequence, H heads of width D/H.
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::chain::Handle;
-use super::{Chain, Rule, Signature, Words};
+use super::{Chain, Host, MatMul, Packed, Rule, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -35,8 +36,18 @@ impl Attention {
         TensorType::f32(&[self.batch(x.dim(0)), self.heads, self.sequence, self.sequence])
     }
 
-    fn scratch(self, threads: u64) -> Bytes {
-        TensorType::f32(&[threads, self.sequence, self.sequence]).bytes()
+    /// The products of one head: scores, then context.
+    fn forward(self, width: u64, host: Host) -> Vec<Packed> {
+        let (s, d) = (self.sequence, width / self.heads);
+        let product = |rule, extents| Packed { shared: true, ..host.panels.product(rule, extents) };
+        vec![product(MatMul::TRANSPOSE_B, (s, s, d)), product(MatMul::PLAIN, (s, d, s))]
+    }
+
+    /// The products of one head's gradient: dV and dK, dP, dQ.
+    fn backward(self, width: u64, host: Host) -> Vec<Packed> {
+        let (s, d) = (self.sequence, width / self.heads);
+        let product = |rule, extents| Packed { shared: true, ..host.panels.product(rule, extents) };
+        vec![product(MatMul::TRANSPOSE_A, (s, d, s)), product(MatMul::TRANSPOSE_B, (s, s, d)), product(MatMul::PLAIN, (s, d, s))]
     }
 
     /// `[B·S·D]` → `[B, H, S, D/H]`.
@@ -44,6 +55,11 @@ impl Attention {
         let x = c.reshape(x, &[0, self.sequence, self.heads, width / self.heads]);
         c.swap(x, 1, 2)
     }
+}
+
+/// The most that products take which follow each other.
+fn highest(products: &[Packed]) -> Bytes {
+    products.iter().map(|product| product.bytes).max().unwrap_or_default()
 }
 
 impl Rule for Attention {
@@ -59,16 +75,21 @@ impl Rule for Attention {
         Words { inputs: &["queries", "keys", "values"], outputs: &["outputs of attention", "probabilities of attention"] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0], self.probabilities(&inputs[0])]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0], self.probabilities(&inputs[0])]
     }
 
     fn flops(&self, types: Signature<'_>) -> Flops {
         self.product(&types.inputs[0]) * 2
     }
 
-    fn host_workspace(&self, _types: Signature<'_>, threads: u64) -> Bytes {
-        self.scratch(threads)
+    /// Each thread's panels.
+    fn host_workspace(&self, types: Signature<'_>, host: Host) -> Bytes {
+        highest(&self.forward(types.inputs[0].dim(1), host)) * host.threads
+    }
+
+    fn host_products(&self, types: Signature<'_>, host: Host) -> Vec<Packed> {
+        self.forward(types.inputs[0].dim(1), host)
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {
@@ -128,16 +149,22 @@ impl Rule for AttentionGradient {
         }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[1], inputs[2], inputs[3]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[1], inputs[2], inputs[3]]
     }
 
     fn flops(&self, types: Signature<'_>) -> Flops {
         self.0.product(&types.inputs[0]) * 4
     }
 
-    fn host_workspace(&self, _types: Signature<'_>, threads: u64) -> Bytes {
-        self.0.scratch(threads)
+    /// Each thread's panels, and its `[S, S]` of gradients of the scores.
+    fn host_workspace(&self, types: Signature<'_>, host: Host) -> Bytes {
+        let scores = TensorType::f32(&[self.0.sequence, self.0.sequence]).bytes();
+        (scores + highest(&self.0.backward(types.inputs[0].dim(1), host))) * host.threads
+    }
+
+    fn host_products(&self, types: Signature<'_>, host: Host) -> Vec<Packed> {
+        self.0.backward(types.inputs[0].dim(1), host)
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {

@@ -1,8 +1,9 @@
 //! Rows of a table by token id, and the gradient of the table.
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
-use super::{Backend, Chain, Rule, SelectRows, Signature, Words};
+use super::{Backend, Chain, Rule, SelectRows, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::{Shape, TensorType};
@@ -21,8 +22,8 @@ impl Rule for Embedding {
         Words { inputs: &["word embedding", "token ids"], outputs: &["word vectors"] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![TensorType::f32(&[inputs[1].dim(0), inputs[0].dim(1)])]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![TensorType::f32(&[inputs[1].dim(0), inputs[0].dim(1)])]
     }
 
     /// Only the rows that are asked for are read.
@@ -59,8 +60,8 @@ impl Rule for EmbeddingGradient {
         Words { inputs: &["", "gradient of word vectors", ""], outputs: &[] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0]]
     }
 
     fn moved(&self, types: Signature<'_>, _backend: Backend) -> Bytes {
@@ -91,8 +92,8 @@ impl Rule for Zeros {
         "zeros"
     }
 
-    fn outputs(&self, _inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![TensorType::f32(&self.shape)]
+    fn outputs(&self, _inputs: &[TensorType]) -> Types {
+        smallvec![TensorType::f32(&self.shape)]
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {

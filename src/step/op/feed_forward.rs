@@ -1,9 +1,10 @@
 //! The gate of the feed-forward half: exact GELU (Hendrycks & Gimpel 2016) in a gated linear unit (Shazeer 2020).
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::chain::Handle;
-use super::{Chain, Rule, Signature, Words};
+use super::{Chain, Rule, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -31,8 +32,8 @@ impl Rule for GeluGlu {
         Words { inputs: &["feed-forward values", "feed-forward gates"], outputs: &["gated feed-forward values"] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0]]
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {
@@ -68,8 +69,8 @@ impl Rule for GeluGluGradient {
         }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[1], inputs[2]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[1], inputs[2]]
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {

@@ -1,9 +1,10 @@
 //! Cross entropy from logits, in nats.
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::chain::Handle;
-use super::{Chain, Rule, Signature, Words};
+use super::{Chain, Rule, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
@@ -47,9 +48,9 @@ impl Rule for CrossEntropy {
         Words { inputs: &["logits", "labels", ""], outputs: &["loss", "log-sum-exp of logits", "losses of rows"] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
         let rows = TensorType::f32(&[inputs[0].dim(0)]);
-        vec![TensorType::f32(&[1]), rows, rows]
+        smallvec![TensorType::f32(&[1]), rows, rows]
     }
 
     /// Some rows after others, so that the exponentials of all never exist at once.
@@ -98,8 +99,8 @@ impl Rule for CrossEntropyGradient {
         Words { inputs: &[], outputs: &["gradient of logits"] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0]]
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {

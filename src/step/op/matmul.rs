@@ -1,9 +1,10 @@
 //! Matrix products, alone or added to a sum.
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::chain::Handle;
-use super::{Chain, Rule, Signature};
+use super::{Chain, Host, Packed, Rule, Signature, Types};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -35,20 +36,6 @@ impl MatMul {
     }
 }
 
-/// At most what `gemm` 0.19 packs for a row-major product on the CPU. A panel of a for all rows: where a is transposed and
-/// the product has more columns than two tiles of the smallest kernel, or else more than 128 of them. A panel of b: where
-/// it is transposed, or its columns are not whole vectors, and there are at most two blocks of them. A panel is as deep as
-/// k, up to 512 where the first-level cache is not larger than 64 KiB.
-fn packing(rule: MatMul, (m, n, k): (u64, u64, u64)) -> Bytes {
-    const DEPTH: u64 = 512;
-    const TILE: u64 = 64;
-    const SMALLEST_TILE: u64 = 16;
-    let rows = (rule.transpose_a && n > 2 * SMALLEST_TILE) || n > 128 * SMALLEST_TILE;
-    let columns = (rule.transpose_b || n % TILE != 0) && n <= 16 * TILE;
-    let panel = |packed: bool, extent: u64| if packed { extent + TILE } else { 0 };
-    Bytes(4 * k.min(DEPTH) * (panel(rows, m) + panel(columns, n)))
-}
-
 fn multiply(rule: MatMul, c: &mut Chain, a: Handle, b: Handle) -> Handle {
     let a = if rule.transpose_a { c.transpose(a) } else { a };
     let b = if rule.transpose_b { c.transpose(b) } else { b };
@@ -64,9 +51,9 @@ impl Rule for MatMul {
         Some(Kind::Projection)
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
         let (m, n, _) = self.extents(&inputs[0], &inputs[1]);
-        vec![TensorType::f32(&[m, n])]
+        smallvec![TensorType::f32(&[m, n])]
     }
 
     fn flops(&self, types: Signature<'_>) -> Flops {
@@ -74,8 +61,12 @@ impl Rule for MatMul {
         Flops::matmul(m, n, k)
     }
 
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
-        packing(*self, self.extents(&types.inputs[0], &types.inputs[1]))
+    fn host_workspace(&self, types: Signature<'_>, host: Host) -> Bytes {
+        host.panels.product(*self, self.extents(&types.inputs[0], &types.inputs[1])).bytes
+    }
+
+    fn host_products(&self, types: Signature<'_>, host: Host) -> Vec<Packed> {
+        vec![host.panels.product(*self, self.extents(&types.inputs[0], &types.inputs[1]))]
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {
@@ -111,8 +102,8 @@ impl Rule for MatMulAccumulate {
         "matrix product into a sum"
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0]]
     }
 
     fn flops(&self, types: Signature<'_>) -> Flops {
@@ -120,8 +111,12 @@ impl Rule for MatMulAccumulate {
         Flops::matmul(m, n, k)
     }
 
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
-        packing(self.0, self.0.extents(&types.inputs[1], &types.inputs[2]))
+    fn host_workspace(&self, types: Signature<'_>, host: Host) -> Bytes {
+        host.panels.product(self.0, self.0.extents(&types.inputs[1], &types.inputs[2])).bytes
+    }
+
+    fn host_products(&self, types: Signature<'_>, host: Host) -> Vec<Packed> {
+        vec![host.panels.product(self.0, self.0.extents(&types.inputs[1], &types.inputs[2]))]
     }
 
     /// The product is made before it is added.

@@ -10,6 +10,7 @@ mod feed_forward;
 mod loss;
 mod matmul;
 mod norm;
+mod panels;
 mod position;
 mod residual;
 mod rows;
@@ -22,12 +23,14 @@ pub use feed_forward::{GeluGlu, GeluGluGradient};
 pub use loss::{CrossEntropy, CrossEntropyGradient, loss_pieces};
 pub use matmul::{MatMul, MatMulAccumulate};
 pub use norm::{LayerNorm, LayerNormGradient, NORM_ROWS};
+pub use panels::{Cache, Packed, Panels};
 pub use position::{AddPosition, PositionGradient};
 pub use residual::Add;
 pub use rows::{ScatterRows, SelectRows};
 pub use update::{AdamW, ClipFactor, SUM_CHUNK, SumSquares};
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::differentiate::Differentiator;
 use super::graph::Node;
@@ -39,12 +42,18 @@ use crate::units::{Bytes, Flops};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Backend {
     /// burn's `flex` on the CPU with cramplan's fused kernels, on this many threads.
-    Host {
-        /// Threads that each need their own scratch.
-        threads: u64,
-    },
+    Host(Host),
     /// Chains of burn's tensor operations: CUDA, and every other device.
     Plain,
+}
+
+/// A CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Threads that each need their own scratch.
+    pub threads: u64,
+    /// What its matrix products copy.
+    pub panels: Panels,
 }
 
 impl Backend {
@@ -56,6 +65,9 @@ impl Backend {
         }
     }
 }
+
+/// Types of outputs, without memory from the heap: no operation makes more than three.
+pub type Types = SmallVec<[TensorType; 3]>;
 
 /// The types of an operation's inputs and outputs.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +105,7 @@ pub trait Rule {
     }
 
     /// Types of the outputs.
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType>;
+    fn outputs(&self, inputs: &[TensorType]) -> Types;
 
     /// FLOPs of its matrix products; elementwise work is counted in bytes, not here (as in the paper's tables).
     fn flops(&self, _types: Signature<'_>) -> Flops {
@@ -105,8 +117,8 @@ pub trait Rule {
         types.bytes()
     }
 
-    /// Memory that the fused kernel needs on the CPU, on this many threads, beside inputs and outputs; an upper bound.
-    fn host_workspace(&self, _types: Signature<'_>, _threads: u64) -> Bytes {
+    /// Memory that the fused kernel needs on the CPU beside inputs and outputs.
+    fn host_workspace(&self, _types: Signature<'_>, _host: Host) -> Bytes {
         Bytes::ZERO
     }
 
@@ -116,9 +128,14 @@ pub trait Rule {
     /// Memory needed while it runs, beside inputs and outputs; in plain form, where all inputs die here.
     fn workspace(&self, types: Signature<'_>, backend: Backend) -> Bytes {
         match backend {
-            Backend::Host { threads } => self.host_workspace(types, threads),
+            Backend::Host(host) => self.host_workspace(types, host),
             Backend::Plain => chain::beside(types, |c| self.plain(types, c)),
         }
+    }
+
+    /// The matrix products of the fused kernel on the CPU, as far as they use slabs.
+    fn host_products(&self, _types: Signature<'_>, _host: Host) -> Vec<Packed> {
+        Vec::new()
     }
 
     /// Pairs (input, output): the output is written into the input's buffer where the input dies here.

@@ -1,8 +1,9 @@
 //! Layer normalisation (Ba, Kiros, Hinton 2016), with gain and bias.
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
-use super::{Chain, Rule, Signature, Words};
+use super::{Chain, Host, Rule, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -29,9 +30,9 @@ impl Rule for LayerNorm {
         Words { inputs: &[], outputs: &["outputs of layer norm", "means of layer norm", "scales of layer norm"] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
         let rows = TensorType::f32(&[inputs[0].dim(0)]);
-        vec![inputs[0], rows, rows]
+        smallvec![inputs[0], rows, rows]
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {
@@ -88,12 +89,12 @@ impl Rule for LayerNormGradient {
         }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0], inputs[4], inputs[4]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0], inputs[4], inputs[4]]
     }
 
     /// On the host, partial sums for the gain and the bias, one pair for every [`NORM_ROWS`] rows.
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _host: Host) -> Bytes {
         types.inputs[4].bytes() * (2 * types.inputs[0].dim(0).div_ceil(NORM_ROWS))
     }
 

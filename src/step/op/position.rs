@@ -1,8 +1,9 @@
 //! Scaled-sinusoidal positions: a fixed table times one learned scalar.
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
-use super::{Chain, Rule, Signature, Words};
+use super::{Chain, Host, Rule, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
@@ -21,8 +22,8 @@ impl Rule for AddPosition {
         Words { inputs: &["word vectors", "", ""], outputs: &["word vectors with positions"] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0]]
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {
@@ -60,12 +61,12 @@ impl Rule for PositionGradient {
         Words { inputs: &["gradient of word vectors", ""], outputs: &[] }
     }
 
-    fn outputs(&self, _inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![TensorType::f32(&[1])]
+    fn outputs(&self, _inputs: &[TensorType]) -> Types {
+        smallvec![TensorType::f32(&[1])]
     }
 
     /// One partial sum for each sequence.
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _host: Host) -> Bytes {
         Bytes(types.inputs[0].dim(0) / types.inputs[1].dim(0) * 8)
     }
 

@@ -1,8 +1,9 @@
 //! Sums: residual connections, and gradients that arrive from two sides.
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
-use super::{Chain, Rule, Signature, Words};
+use super::{Chain, Rule, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -25,8 +26,8 @@ impl Rule for Add {
         Words { inputs: &["branch of the residual stream", ""], outputs: &["residual stream"] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0]]
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {

@@ -1,8 +1,9 @@
 //! Sparse prediction: the decoder sees only some rows.
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
-use super::{Backend, Chain, Rule, Signature, Words};
+use super::{Backend, Chain, Rule, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::tensor::TensorType;
@@ -21,8 +22,8 @@ impl Rule for SelectRows {
         Words { inputs: &[], outputs: &["rows to predict"] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![TensorType::f32(&[inputs[1].dim(0), inputs[0].dim(1)])]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![TensorType::f32(&[inputs[1].dim(0), inputs[0].dim(1)])]
     }
 
     fn moved(&self, types: Signature<'_>, _backend: Backend) -> Bytes {
@@ -60,8 +61,8 @@ impl Rule for ScatterRows {
         Words { inputs: &["gradient of rows to predict", ""], outputs: &["gradient of layer norm outputs"] }
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![TensorType::f32(&[self.total, inputs[0].dim(1)])]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![TensorType::f32(&[self.total, inputs[0].dim(1)])]
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {

@@ -1,9 +1,10 @@
 //! From gradients to weights: the global norm, its clipping, AdamW.
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::chain::Handle;
-use super::{Chain, Rule, Signature, Words};
+use super::{Chain, Host, Rule, Signature, Types, Words};
 use crate::step::tensor::TensorType;
 use crate::units::Bytes;
 
@@ -23,11 +24,11 @@ impl Rule for SumSquares {
         Words { inputs: &[], outputs: &["sums of squares"] }
     }
 
-    fn outputs(&self, _inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![TensorType::f32(&[1])]
+    fn outputs(&self, _inputs: &[TensorType]) -> Types {
+        smallvec![TensorType::f32(&[1])]
     }
 
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _host: Host) -> Bytes {
         Bytes(types.inputs[0].elements().div_ceil(SUM_CHUNK) * 8)
     }
 
@@ -59,11 +60,11 @@ impl Rule for ClipFactor {
         Words { inputs: &[], outputs: &["norm and clip factor"] }
     }
 
-    fn outputs(&self, _inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![TensorType::f32(&[2])]
+    fn outputs(&self, _inputs: &[TensorType]) -> Types {
+        smallvec![TensorType::f32(&[2])]
     }
 
-    fn host_workspace(&self, types: Signature<'_>, _threads: u64) -> Bytes {
+    fn host_workspace(&self, types: Signature<'_>, _host: Host) -> Bytes {
         Bytes(types.inputs.len() as u64 * 8)
     }
 
@@ -104,8 +105,8 @@ impl Rule for AdamW {
         "AdamW"
     }
 
-    fn outputs(&self, inputs: &[TensorType]) -> Vec<TensorType> {
-        vec![inputs[0], inputs[2], inputs[3]]
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0], inputs[2], inputs[3]]
     }
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {
