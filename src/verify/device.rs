@@ -2,7 +2,7 @@
 
 use super::format::Content;
 use super::{At, Book, Law};
-use crate::device::{Device, DeviceKind, catalog, find};
+use crate::device::{Device, DeviceKind, Lanes, catalog, find};
 
 /// Checks the device.
 pub fn check<R>(content: &Content<R>, book: &mut Book, unchecked: &mut Vec<String>) {
@@ -13,6 +13,10 @@ pub fn check<R>(content: &Content<R>, book: &mut Book, unchecked: &mut Vec<Strin
     let on_cpu = matches!(device.kind, DeviceKind::Cpu { .. });
     book.equal(Law::Device, At::field("processor"), content.processor.is_some(), on_cpu);
     book.hold(Law::Device, At::field("device.kind"), on_cpu || device.name != "cpu", device.kind, &device.name);
+    // The library for matrix products has kernels of these widths, and asks for a second cache.
+    let known = |lanes: &Lanes| on_cpu && [1, 4, 8, 16].contains(&lanes.lanes) && lanes.caches[1].bytes > 0;
+    let derived = if on_cpu { "1, 4, 8 or 16 lanes, and a second cache" } else { "none: it is a card" };
+    book.hold(Law::Device, At::field("device.lanes"), device.lanes.as_ref().is_none_or(known), device.lanes, derived);
     if let Some(calibration) = &device.calibration {
         unchecked.push("the times of operations: they were measured, and the measurements are not in a certificate".to_owned());
         let (error, disk) = (calibration.error.0, calibration.disk.map_or(1.0, |disk| disk.0));

@@ -1,14 +1,16 @@
 //! Byte sums: live memory around each operation, the peaks with their holders, and the bounds.
 
-use super::format::{Bill, Content, DType, Operation, Role, Tensor, Walk, WalkName};
+use super::format::{Bill, Content, DType, Operation, Pass, Role, Tensor, Walk, WalkName};
 use super::graph::{bytes, producers};
 use super::operation::has_lawful_shapes;
+use super::workspace::{self, Cpu};
 use super::{At, Book, Law, card};
 use crate::device::DeviceKind;
 use crate::units::Bytes;
 
-/// What each thread keeps from its first matrix product on: a slab of 512 by 512 f32, and a quarter of that for lists.
-const KEPT_PER_THREAD: Bytes = Bytes(512 * 512 * 4 + 256 * 1024);
+/// Room on the CPU for queues and the micro-batch that is being fed, and for the lists of an operation: lifetimes, slots and handles of its
+/// tensors. Bounds, assumed by the planner; `tests/memory.rs` measures them.
+const ROOM: (Bytes, Bytes) = (Bytes(256 << 10), Bytes(2 << 10));
 
 /// Live tensors with their bytes.
 type Holders = Vec<(u32, Bytes)>;
@@ -107,14 +109,20 @@ fn state<R>(content: &Content<R>) -> (Bytes, Bytes, Bytes) {
 /// Bytes a second in which a checkpoint is written where that was not measured: assumed by the planner, an ordinary disk.
 const DISK: f64 = 2.5e8;
 
-/// The process, what threads keep, and the state that a walk does not touch: both moments, or the table of positions.
+/// What is kept on the CPU from the first step to the last: room for lists, and the slabs of threads. Both follow from the first micro-step,
+/// which has the products of all walks; what it does again shares the room of what it did.
+fn kept<R>(content: &Content<R>) -> Bytes {
+    let first = content.walks.iter().find(|walk| walk.walk == WalkName::First);
+    let Some((cpu, first)) = Cpu::of(&content.device).zip(first) else { return Bytes::ZERO };
+    let (room, of_each) = ROOM;
+    let once = first.operations.iter().filter(|o| o.pass != Pass::Recompute).count();
+    room + of_each * once as u64 + Bytes(workspace::slabs(first, cpu))
+}
+
+/// The process, what is kept around the operations, and the state that a walk does not touch: both moments, or the table of positions.
 fn ambient<R>(content: &Content<R>, walk: WalkName) -> Bill {
     let (weights, _, table) = state(content);
-    let workspace = match content.device.kind {
-        DeviceKind::Cpu { threads } => KEPT_PER_THREAD * threads,
-        DeviceKind::Cuda | DeviceKind::Rocm => Bytes::ZERO,
-    };
-    let bill = Bill { process: content.device.overhead.value, workspace, ..Bill::default() };
+    let bill = Bill { process: content.device.overhead.value, workspace: kept(content), ..Bill::default() };
     match walk {
         WalkName::Update => Bill { weights: table, ..bill },
         _ => Bill { optimizer: weights * 2, ..bill },

@@ -3,7 +3,8 @@
 //! This is the second opinion on the planner, so it shares none of its code: its own types of the file, its own arithmetic, and each
 //! law stated anew. The device catalog is data, not planning, and is looked up.
 //!
-//! Invariant: nothing here uses a stage of the planner (the test `arrows` holds it), and nothing here panics, whatever a file says.
+//! Invariant: nothing here uses a stage of the planner (the test `arrows` holds it), and nothing here panics, whatever a file says. A test
+//! may read both opinions side by side, as that of `panels` does.
 //!
 //! What no law can catch is a certificate that is changed into that of another training: another seed, another text, another
 //! learning rate, or another model throughout. Such a file is a lawful plan for something else. `cramplan run FILE` catches it, by
@@ -18,6 +19,7 @@ mod graph;
 mod memory;
 mod model;
 mod operation;
+mod panels;
 pub mod recipe;
 mod recompute;
 mod run;

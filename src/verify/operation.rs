@@ -3,12 +3,13 @@
 use super::format::{Content, DType, Op, Operation, Pass, Tensor, Walk};
 use super::graph::bytes;
 use super::shape::{Operand, outputs, product_extents};
-use super::{At, Book, Law, time, workspace};
-use crate::device::DeviceKind;
+use super::workspace::{self, Cpu};
+use super::{At, Book, Law, time};
 use crate::units::{Bytes, Flops};
 
 /// Checks the operations of a walk, each alone, and their sums.
 pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
+    let cpu = Cpu::of(&content.device);
     for (i, o) in walk.operations.iter().enumerate() {
         let of = |ids: &[u32]| ids.iter().map(|id| &walk.tensors[*id as usize]).collect::<Vec<&Tensor>>();
         let (taken, made) = (of(&o.inputs), of(&o.outputs));
@@ -18,8 +19,8 @@ pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
             continue;
         }
         // On a card it is what its chain holds beside the tensors at its highest moment: see the law of live bytes.
-        if let DeviceKind::Cpu { threads } = content.device.kind {
-            book.equal(Law::Workspace, at("workspace"), o.workspace, Bytes(workspace::on_cpu(&o.op, &taken, threads)));
+        if let Some(cpu) = cpu {
+            book.equal(Law::Workspace, at("workspace"), o.workspace, Bytes(workspace::on_cpu(&o.op, &taken, cpu)));
         }
         book.equal(Law::Flops, at("flops"), o.flops, Flops(flops(&o.op, &taken)));
         book.equal(Law::Traffic, at("moved"), o.moved, Bytes(traffic(&o.op, &taken, &made)));

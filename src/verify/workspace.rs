@@ -1,10 +1,14 @@
 //! Laws of workspace on the CPU: what an operation takes beside its operands. `tests/memory.rs` measures them on the heap.
+//! Matrix products take what the library for them copies: see [`super::panels`].
 //!
 //! On a card it follows from the chain of an operation: see [`super::card`].
 
-use super::format::{Op, Tensor};
+use super::format::{Op, Operation, Tensor, Walk};
 use super::graph::bytes;
+use super::operation::has_lawful_shapes;
+use super::panels::{self, Product, Taken};
 use super::shape::product_extents;
+use crate::device::{Device, DeviceKind, Lanes};
 
 /// Elements that a sum of squares adds into one partial sum of 8 bytes.
 const SUM_CHUNK: u64 = 65_536;
@@ -12,13 +16,38 @@ const SUM_CHUNK: u64 = 65_536;
 /// Rows that share a partial sum of the gradients of a norm's gain and bias.
 const NORM_ROWS: u64 = 64;
 
+/// A CPU as these laws see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu {
+    /// Threads that work at once.
+    pub threads: u64,
+    /// What the library for matrix products goes by.
+    pub library: Lanes,
+}
+
+impl Cpu {
+    /// That of a device; none where it is a card.
+    pub fn of(device: &Device) -> Option<Self> {
+        let DeviceKind::Cpu { threads } = device.kind else { return None };
+        Some(Self { threads, library: device.lanes.unwrap_or(Lanes::ASSUMED) })
+    }
+
+    /// Bytes that each thread keeps which uses a slab: `L2_SLAB` in gemm-common's `gemm.rs`, its share of the second cache.
+    pub fn slab(self) -> u64 {
+        self.library.caches[1].bytes
+    }
+}
+
 /// Workspace of an operation on the CPU; the shapes are lawful.
-pub fn on_cpu(op: &Op, inputs: &[&Tensor], threads: u64) -> u64 {
+pub fn on_cpu(op: &Op, inputs: &[&Tensor], cpu: Cpu) -> u64 {
+    // Products of one operation follow each other, so that their copies do not add up.
+    let copies = || products(op, inputs, cpu).iter().map(|taken| taken.copies).max().unwrap_or(0);
     match op {
-        Op::MatMul { transpose_a, transpose_b } => packed(*transpose_a, *transpose_b, inputs[0], inputs[1]),
-        Op::MatMulAccumulate { transpose_a, transpose_b } => packed(*transpose_a, *transpose_b, inputs[1], inputs[2]),
-        Op::Attention { sequence, .. } | Op::AttentionGradient { sequence, .. } => {
-            threads.saturating_mul(sequence.saturating_mul(*sequence)).saturating_mul(4)
+        Op::MatMul { .. } | Op::MatMulAccumulate { .. } => copies(),
+        // Each thread works on a sequence of its own, for the gradient with room for S×S gradients of scores.
+        Op::Attention { .. } => copies().saturating_mul(cpu.threads),
+        Op::AttentionGradient { sequence, .. } => {
+            copies().saturating_add(sequence.saturating_mul(*sequence).saturating_mul(4)).saturating_mul(cpu.threads)
         }
         Op::LayerNormGradient => bytes(inputs[4]).saturating_mul(2 * inputs[0].shape[0].div_ceil(NORM_ROWS)),
         Op::PositionGradient => (inputs[0].shape[0] / inputs[1].shape[0]).saturating_mul(8),
@@ -28,17 +57,54 @@ pub fn on_cpu(op: &Op, inputs: &[&Tensor], threads: u64) -> u64 {
     }
 }
 
-fn partial_sums(tensor: &Tensor) -> u64 {
-    (bytes(tensor) / 4).div_ceil(SUM_CHUNK).saturating_mul(8)
+/// What the matrix products of an operation take on the CPU, in their order; the shapes are lawful.
+pub fn products(op: &Op, inputs: &[&Tensor], cpu: Cpu) -> Vec<Taken> {
+    let of = |transposed, extents| Product { transposed, extents };
+    let whole = |transposed: [bool; 2], a: &Tensor, b: &Tensor| {
+        let extents = product_extents(transposed[0], transposed[1], &a.shape, &b.shape);
+        extents.map(|extents| panels::taken(&cpu.library, of(transposed, extents))).into_iter().collect()
+    };
+    match op {
+        Op::MatMul { transpose_a, transpose_b } => whole([*transpose_a, *transpose_b], inputs[0], inputs[1]),
+        Op::MatMulAccumulate { transpose_a, transpose_b } => whole([*transpose_a, *transpose_b], inputs[1], inputs[2]),
+        Op::Attention { heads, sequence } => {
+            let (s, d) = (*sequence, inputs[0].shape[1] / heads);
+            // Q·Kᵀ and P·V.
+            in_head(cpu, &[of([false, true], (s, s, d)), of([false, false], (s, d, s))])
+        }
+        Op::AttentionGradient { heads, sequence } => {
+            let (s, d) = (*sequence, inputs[0].shape[1] / heads);
+            // Pᵀ·dO for V and dSᵀ·Q for K, dO·Vᵀ, dS·K.
+            in_head(cpu, &[of([true, false], (s, d, s)), of([false, true], (s, s, d)), of([false, false], (s, d, s))])
+        }
+        _ => Vec::new(),
+    }
 }
 
-/// At most what `gemm` 0.19 copies for a product: panels up to 512 deep, of f32, rounded up to a tile of 64. Of a for all rows where it is
-/// transposed and the columns pass two of the smallest tiles (16), or where they pass 128 of them; of b for all columns, up to two
-/// blocks of 512, where it is transposed or they are not whole tiles.
-fn packed(transpose_a: bool, transpose_b: bool, a: &Tensor, b: &Tensor) -> u64 {
-    let Some((m, n, k)) = product_extents(transpose_a, transpose_b, &a.shape, &b.shape) else { return 0 };
-    let rows = n > 2048 || (transpose_a && n > 32);
-    let columns = n <= 1024 && (transpose_b || !n.is_multiple_of(64));
-    let wide = if rows { m.saturating_add(64) } else { 0 }.saturating_add(if columns { n + 64 } else { 0 });
-    k.min(512).saturating_mul(wide).saturating_mul(4)
+/// Products in a head. Each is one thread's, but all threads do some.
+fn in_head(cpu: Cpu, products: &[Product]) -> Vec<Taken> {
+    products.iter().map(|product| Taken { shared: true, ..panels::taken(&cpu.library, *product) }).collect()
+}
+
+/// Bytes that threads keep for good from their first product with a slab on: every thread where one is shared, and the one that walks where
+/// it does such a product alone.
+pub fn slabs(walk: &Walk, cpu: Cpu) -> u64 {
+    let of = |o: &Operation| walk_products(walk, o, cpu);
+    let with_slab = || walk.operations.iter().flat_map(of).filter(|taken| taken.slab);
+    let pool = if with_slab().any(|taken| taken.shared) { cpu.threads } else { 0 };
+    let walking = u64::from(with_slab().any(|taken| !taken.shared));
+    cpu.slab().saturating_mul(pool.saturating_add(walking))
+}
+
+/// The products of an operation; none where its shapes are not lawful.
+fn walk_products(walk: &Walk, o: &Operation, cpu: Cpu) -> Vec<Taken> {
+    if !has_lawful_shapes(walk, o) {
+        return Vec::new();
+    }
+    let inputs: Vec<&Tensor> = o.inputs.iter().map(|id| &walk.tensors[*id as usize]).collect();
+    products(&o.op, &inputs, cpu)
+}
+
+fn partial_sums(tensor: &Tensor) -> u64 {
+    (bytes(tensor) / 4).div_ceil(SUM_CHUNK).saturating_mul(8)
 }
