@@ -90,14 +90,19 @@ impl Panels {
     /// `kernel_params`, and what stands in its place for small products.
     fn blocks(&self, rows: u64, columns: u64, k: u64) -> Blocks {
         let (tile_rows, tile_columns) = self.tile();
-        let [l1, l2, l3] = self.caches.map(|cache| Cache { ways: cache.ways.max(2), ..cache });
+        // No machine has more; a file may say anything.
+        let [l1, l2, l3] = self.caches.map(|cache| Cache {
+            bytes: cache.bytes.min(1 << 40),
+            ways: cache.ways.clamp(2, 1 << 10),
+            line: cache.line.min(1 << 12),
+        });
         if rows <= 64 && columns <= 64 {
             let depth = k.min(512);
             let block = l2.bytes / FLOAT / depth / tile_rows * tile_rows;
             return Blocks { depth, rows: block, columns: columns.next_multiple_of(tile_columns) };
         }
         let line = l1.line.max(64);
-        let way = line * (l1.bytes.max(32 << 10) / (line * l1.ways));
+        let way = (line * (l1.bytes.max(32 << 10) / (line * l1.ways))).max(1);
         let common = divisor(tile_rows * FLOAT, way);
         let least = way / common;
         let ways = l1.ways / (tile_rows * FLOAT / common + tile_columns * least * FLOAT / way);
@@ -123,4 +128,24 @@ struct Blocks {
 /// The greatest common divisor.
 fn divisor(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absurd_caches_are_survived() {
+        let numbers = [0, 1, 64, 1024, 1 << 20, 1 << 45, u64::MAX];
+        for bytes in numbers {
+            for ways in numbers {
+                for line in numbers {
+                    let panels = Panels { lanes: 16, caches: [Cache { bytes, ways, line }; 3] };
+                    for extents in [(1, 1, 1), (64, 64, 64), (4096, 768, 3072)] {
+                        panels.product(MatMul { transpose_a: false, transpose_b: true }, extents);
+                    }
+                }
+            }
+        }
+    }
 }
