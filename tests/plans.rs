@@ -6,7 +6,7 @@ mod common;
 
 use common::draws::Draws;
 use cramplan::budget::fit::{AS_GOOD, Point, candidates, choose, each, recomputations};
-use cramplan::budget::{ambient, backend, estimate, estimate_at};
+use cramplan::budget::{Estimate, ambient, backend, estimate, estimate_at, fit};
 use cramplan::device::Device;
 use cramplan::recipe::decode::MicroBatch;
 use cramplan::recipe::settings::{Batch, FeedForward, Prediction, Recipe, Recomputation, Tokenizer};
@@ -199,4 +199,36 @@ fn more_memory_never_gives_a_slower_plan_or_none() {
             last = fits.then_some(point).or(last);
         }
     }
+}
+
+/// The same on a card with what is reserved: through the whole of [`fit`], whose plans are looked at one after another.
+#[test]
+fn more_memory_never_gives_a_slower_plan_or_none_with_what_a_card_reserves() {
+    let (base, mut draws) = (base(), Draws::new(5));
+    let speed = |e: &Estimate| e.step_time(e.accumulation).0 / (e.accumulation * e.micro_tokens) as f64;
+    let mut passed_over = 0;
+    for case in 0..cases(200) {
+        let mut recipe = random(&base, &mut draws);
+        let device = card();
+        // Where a recipe lives between its least and most, in steps that are close to each other at times.
+        let (least, most) = (choose(&recipe, &device, Bytes(0)).peak.0, choose(&recipe, &device, Bytes(u64::MAX)).peak.0);
+        let mut limits: Vec<u64> = (0..5).map(|_| least + draws.below(most - least + (64 << 20))).collect();
+        limits.extend(limits.clone().iter().map(|limit| limit + draws.below(16 << 20)));
+        limits.sort_unstable();
+        let mut last: Option<Estimate> = None;
+        for limit in limits {
+            recipe.budget.memory = Some(Bytes(limit));
+            let e = fit(&recipe, &device);
+            if let Some(last) = &last {
+                assert!(e.fits() && speed(&e) <= speed(last), "case {case}, {limit}: {e:?} after {last:?}, {recipe:?}");
+            }
+            if e.fits() {
+                assert!(e.needed() <= Bytes(limit));
+                passed_over += u64::from(choose(&recipe, &device, Bytes(limit)).peak != e.peak.bytes);
+                last = Some(e);
+            }
+        }
+    }
+    println!("{passed_over} plans lived in the limit and reserved more");
+    assert!(passed_over > 0);
 }

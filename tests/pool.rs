@@ -63,11 +63,11 @@ fn the_table_of_the_shipped_recipes() {
             let schedule = Schedule::of(&costed.graphs());
             let events: usize = schedule.walks.iter().map(Vec::len).sum();
             let e = &costed.estimate;
-            let seen = reserved(&costed.graphs(), &costed.device, e.limit, e.accumulation > 1).unwrap();
-            let primed = of_schedule(&schedule.primed(), costed.device.memory.value, e.limit, e.accumulation > 1);
+            let seen = reserved(&costed.graphs(), &costed.device, Some(e.limit), e.accumulation > 1).unwrap();
+            let primed = of_schedule(&schedule.primed(), costed.device.memory.value, Some(e.limit), e.accumulation > 1);
             let planned = e.peak.tensors();
             // The plan looks at every walk, also at further micro-steps where no step has any.
-            let with_all = reserved(&costed.graphs(), &costed.device, e.limit, true).unwrap();
+            let with_all = reserved(&costed.graphs(), &costed.device, Some(e.limit), true).unwrap();
             assert!(with_all.in_use >= planned, "{name} on {card}: {with_all:?}");
             let verdict = match seen.verdict {
                 Verdict::Fits => "fits".to_owned(),
@@ -103,7 +103,7 @@ fn a_replay_takes_milliseconds() {
     let costed = costed("crammed-bert", "rtx-a6000");
     let times = (0..9).map(|_| {
         let start = Instant::now();
-        std::hint::black_box(reserved(&costed.graphs(), &costed.device, costed.estimate.limit, true));
+        std::hint::black_box(reserved(&costed.graphs(), &costed.device, Some(costed.estimate.limit), true));
         start.elapsed().as_secs_f64()
     });
     let best = times.fold(f64::INFINITY, f64::min);

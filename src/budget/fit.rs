@@ -15,10 +15,16 @@
 //! the lowest peak, and its estimate says that it does not fit.
 //!
 //! So the plan is found exactly, and more memory never gives a slower one: whatever fits in less than *the* plan is slower than it.
+//!
+//! On a card a plan fits where what it reserves fits ([`reserved`](super::reserved)), which is more than what lives, and is known for a plan
+//! only after its allocations were replayed. The plans that are tried are *the* plan and then those that are chosen for less and less live
+//! memory: each is slower than the one before and lives in less. They are the same whatever the limit is, and so is what each of them reserves;
+//! the first that fits is taken. So here, too, more memory never gives a slower plan. A plan that is slower *and* lives in more than another is
+//! not tried, though it might reserve less.
 
 use super::compose::Composer;
 pub use super::compose::WhatIf;
-use super::reserved::{largest_reservation, reserved};
+use super::reserved::{largest_reservation, reserved, reserved_within};
 use super::{Costs, Estimate, Fixed, estimate_with, limit};
 use crate::device::Device;
 use crate::recipe::decode::MicroBatch;
@@ -99,33 +105,35 @@ fn lowest(points: impl Iterator<Item = Point>) -> Option<Point> {
     points.reduce(|a, b| if b.is_lower_than(&a) { b } else { a })
 }
 
-/// How often a lower limit is tried where a card cannot give what a plan reserves.
-const TRIES: usize = 8;
-
 /// The estimate of the plan that the recipe's device and limits lead to.
 ///
-/// On a card the plan must be had from the memory manager too: where what it reserves beside what lives is too much, the search goes on with
-/// a limit that is lower by as much.
+/// On a card what a plan reserves must lie within the limit too. Plans are tried in the order of the module's documentation: after one that
+/// reserves too much comes the one that would be chosen if it lived in a byte less.
 pub fn fit(recipe: &Recipe, device: &Device) -> Estimate {
     let allowed = limit(recipe, device).0;
     let mut limit = allowed;
-    let mut tries = 0;
     let fixed = Fixed::of(recipe, device);
     let mut space = Space::of(recipe, device, &fixed);
+    let mut update = None;
     loop {
         let point = space.choose(limit);
-        let mut estimate = estimate_with(recipe, device, &fixed, point.micro_batch, point.recompute);
-        if estimate.peak.bytes > allowed {
-            return estimate;
+        let estimate = |reserved| {
+            let estimate = estimate_with(recipe, device, &fixed, point.micro_batch, point.recompute);
+            Estimate { reserved, ..estimate }
+        };
+        if point.peak > allowed {
+            return estimate(None);
         }
         let graphs = StepGraphs::build(recipe, point.micro_batch, point.recompute);
-        estimate.reserved = reserved(&graphs, device, allowed, estimate.accumulation > 1);
-        tries += 1;
-        if estimate.fits() || tries == TRIES || estimate.peak.bytes > limit {
-            return estimate;
+        let accumulates = recipe.full_batch() > point.micro_batch;
+        if let Some(reserved) = reserved_within(&graphs, device, allowed, accumulates, &mut update) {
+            return estimate(reserved);
         }
-        let over = estimate.needed().saturating_sub(allowed).0.max(1);
-        limit = Bytes(limit.0.min(estimate.peak.bytes.0).saturating_sub(over));
+        if point.peak > limit {
+            // No plan is lower. What would become of this one under the limit is for people to know.
+            return estimate(reserved(&graphs, device, Some(allowed), accumulates));
+        }
+        limit = point.peak.saturating_sub(Bytes(1));
     }
 }
 

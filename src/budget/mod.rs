@@ -133,7 +133,7 @@ pub struct Estimate {
 impl Estimate {
     /// Whether it all lies within the limit.
     pub fn fits(&self) -> bool {
-        self.peak.bytes <= self.limit && self.reserved.as_ref().is_none_or(Reserved::can_be_had)
+        self.peak.bytes <= self.limit && self.reserved.as_ref().is_none_or(|reserved| reserved.fits(self.limit))
     }
 
     /// What the device has to give: on a card what is reserved, where that is more than what lives.

@@ -111,7 +111,8 @@ fn out_of_memory(costed: &Costed, places: &Places, known: &[Device]) -> Option<D
     if e.fits() {
         return None;
     }
-    let message = format!("does not fit: {} at the peak, {} allowed on `{}`", e.needed(), e.limit, costed.device.name);
+    let when = if e.needed() > e.peak.bytes { "with what the memory manager reserves" } else { "at the peak" };
+    let message = format!("does not fit: {} {when}, {} allowed on `{}`", e.needed(), e.limit, costed.device.name);
     let (largest, bytes) = e.peak.parts.iter().max_by_key(|(_, bytes)| *bytes).copied().unwrap_or((Part::Process, e.peak.bytes));
     let ways = ways(costed, known);
     let mut heaviest = ways::heaviest(costed);

@@ -53,7 +53,7 @@ fn memory(costed: &Costed) -> Vec<String> {
 fn reserved(reserved: &Reserved) -> String {
     let tight = match &reserved.verdict {
         Held::Fits => String::new(),
-        Held::Tight { .. } => "; so tight that unused memory goes back in between".to_owned(),
+        Held::Tight { .. } => "; more than there is, so that unused memory would have to go back again and again".to_owned(),
         Held::Refused { walk, why } => {
             format!("; refused, {}: {why}", walk.map_or("while the state is made", Walk::name))
         }

@@ -7,12 +7,15 @@
 //!   elements a second are what-ifs.
 //! - *what-if*: from scratch, one shape after another: all four graphs are built, costed and walked through the run's batch ramp.
 //! - *what-if of a known shape*: the same where the update and the saving of the shape were costed before, as in `budget::fit`.
+//! - *cold check*: `cramplan check recipes/crammed-bert.ron` as a process, from its start to its end; at most 10 ms are wanted, and 30 MB, which
+//!   `/usr/bin/time -f %M cramplan check recipes/crammed-bert.ron` shows. With burn in the program (`cargo bench --bench plans`) it is larger.
 //! - *fit*: the choice among all micro-batches and recomputations, many thousand what-ifs, most of which are put together from pieces.
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use std::hint::black_box;
+use std::process::Command;
 
 use cramplan::budget::fit::{choose, each};
 use cramplan::budget::{Fixed, estimate_at, estimate_with};
@@ -95,5 +98,17 @@ fn plans(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, plans);
+fn cold(criterion: &mut Criterion) {
+    criterion.bench_function("cold check", |bencher| {
+        bencher.iter(|| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_cramplan"));
+            let out =
+                command.args(["check", "recipes/crammed-bert.ron"]).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+            assert!(out.status.success());
+            out
+        });
+    });
+}
+
+criterion_group!(benches, cold, plans);
 criterion_main!(benches);

@@ -1,7 +1,5 @@
 //! The reservations of a training, in order, from its graphs.
 
-use std::collections::BTreeMap;
-
 use crate::budget::pool::Event;
 use crate::budget::pool::cuda::tensor_bytes;
 use crate::step::graph::StepGraph;
@@ -50,8 +48,17 @@ impl Identities {
 impl Schedule {
     /// The schedule of a training on a device that carries out chains of plain tensor operations.
     pub fn of(graphs: &StepGraphs) -> Self {
+        Self::with_update(graphs, None)
+    }
+
+    /// The same where the events of the update are known from another plan of the same recipe: they depend neither on its micro-batch nor on
+    /// what it recomputes.
+    pub fn with_update(graphs: &StepGraphs, update: Option<&[Event]>) -> Self {
         let identities = Identities { parameters: graphs.parameters.iter().len() as u32 };
         let walks = Walk::ALL.map(|walk| {
+            if let (Walk::Update, Some(known)) = (walk, update) {
+                return known.to_vec();
+            }
             let mut events = Vec::new();
             if walk == Walk::First {
                 // The gradients of the step before are dropped.
@@ -94,14 +101,20 @@ fn start(graphs: &StepGraphs, identities: Identities) -> Vec<Event> {
 
 /// The events of a walk: what its plain form takes and gives back, temporaries included.
 fn walk_events(graph: &StepGraph, identities: Identities, events: &mut Vec<Event>) {
-    // What is there from before the walk has the state's identity; all else is the walk's own.
-    let mut state: BTreeMap<u32, u32> = BTreeMap::new();
-    let id = |state: &BTreeMap<u32, u32>, buffer: u32| state.get(&buffer).copied().unwrap_or(identities.first_passing() + buffer);
-    for event in plain::allocations(graph, &Lifetimes::of(graph)) {
+    // What is there from before the walk has the state's identity; all else is the walk's own. Buffers that are there come first, and so have
+    // the lowest names.
+    let mut state: Vec<Option<u32>> = Vec::new();
+    let id = |state: &[Option<u32>], buffer: u32| {
+        state.get(buffer as usize).copied().flatten().unwrap_or(identities.first_passing() + buffer)
+    };
+    let allocations = plain::allocations(graph, &Lifetimes::of(graph));
+    events.reserve(allocations.len());
+    for event in allocations {
         match event {
             plain::Event::Given { tensor, buffer, .. } => {
                 if let Some(identity) = identities.state(graph.get(tensor).role) {
-                    state.insert(buffer, identity);
+                    state.resize(state.len().max(buffer as usize + 1), None);
+                    state[buffer as usize] = Some(identity);
                 }
             }
             plain::Event::Take { buffer, bytes } => {

@@ -12,14 +12,14 @@ pub use events::{Identities, Schedule};
 
 use serde::{Deserialize, Serialize};
 
-use super::pool::{Manager, Properties, Refusal, Setting, Usage};
+use super::pool::{Event, Manager, Properties, Refusal, Setting, Usage};
 use crate::device::{Device, DeviceKind, Sourced, cuda};
 use crate::step::{StepGraphs, Walk};
 use crate::units::Bytes;
 
 /// What is bounded on the CPU.
 pub const HOST: &str = "the heap: bytes that the program has allocated and not freed. The process takes more: freed buffers stay \
-     with it (`exec::host::memory`), in pieces that may not fit the next request, so its resident size is not bounded by the \
+     with it (`heap`), in pieces that may not fit the next request, so its resident size is not bounded by the \
      heap; a control group's limit is on the process";
 
 /// Rounds that are replayed at most. A sequence that overwrites in place repeats from the second on.
@@ -48,23 +48,35 @@ struct Run<'a> {
     schedule: &'a Schedule,
     manager: Manager,
     peak: Usage,
+    /// It ends where more than this is held.
+    enough: u64,
 }
 
-type Refused = (Option<Walk>, Refusal);
+/// Why a replay ends before it repeats.
+enum End {
+    Refused(Option<Walk>, Refusal),
+    Enough,
+}
 
 /// Replays a schedule until it repeats. `accumulates` says whether some step has further micro-steps.
 pub fn replay(schedule: &Schedule, properties: Properties, setting: Setting, accumulates: bool) -> Replay {
-    let mut run = Run { schedule, manager: Manager::new(properties, setting), peak: Usage::default() };
+    replay_to(schedule, properties, setting, accumulates, u64::MAX)
+}
+
+/// The same, ended where more than `enough` bytes are held.
+fn replay_to(schedule: &Schedule, properties: Properties, setting: Setting, accumulates: bool, enough: u64) -> Replay {
+    let mut run = Run { schedule, manager: Manager::new(properties, setting), peak: Usage::default(), enough };
     let (rounds, refused) = match run.rounds(accumulates) {
         Ok(rounds) => (rounds, None),
-        Err(refused) => (None, Some(refused)),
+        Err(End::Refused(walk, why)) => (None, Some((walk, why))),
+        Err(End::Enough) => (None, None),
     };
     let Run { manager, peak, .. } = run;
     Replay { peak, rounds, reclaims: manager.reclaims(), relocations: manager.relocations(), refused }
 }
 
 impl Run<'_> {
-    fn rounds(&mut self, accumulates: bool) -> Result<Option<u32>, Refused> {
+    fn rounds(&mut self, accumulates: bool) -> Result<Option<u32>, End> {
         self.events(None)?;
         let mut before = Vec::new();
         for round in 1..=ROUNDS {
@@ -79,7 +91,7 @@ impl Run<'_> {
     }
 
     /// A step with an evaluation after it.
-    fn step(&mut self, accumulates: bool) -> Result<(), Refused> {
+    fn step(&mut self, accumulates: bool) -> Result<(), End> {
         self.events(Some(Walk::First))?;
         let mut before = Vec::new();
         for _ in 0..if accumulates { FURTHER } else { 0 } {
@@ -94,11 +106,14 @@ impl Run<'_> {
         self.events(Some(Walk::Evaluate))
     }
 
-    fn events(&mut self, walk: Option<Walk>) -> Result<(), Refused> {
+    fn events(&mut self, walk: Option<Walk>) -> Result<(), End> {
         let events = walk.map_or(&self.schedule.start, |walk| &self.schedule.walks[walk as usize]);
         for event in events {
-            self.manager.apply(*event).map_err(|refusal| (walk, refusal))?;
+            self.manager.apply(*event).map_err(|why| End::Refused(walk, why))?;
             self.peak = self.peak.max(self.manager.usage());
+            if self.peak.held > self.enough {
+                return Err(End::Enough);
+            }
         }
         Ok(())
     }
@@ -160,9 +175,10 @@ impl Reserved {
         self.held + self.beside()
     }
 
-    /// Whether every reservation can be had, if only by giving unused memory back first.
-    pub fn can_be_had(&self) -> bool {
-        !matches!(self.verdict, Verdict::Refused { .. })
+    /// Whether all of it lies within a limit. A program that is short of memory may still go on by giving unused pages back, over and over; but
+    /// how it would fare then depends on the limit in no orderly way, and it waits for the device each time. That is not called fitting.
+    pub fn fits(&self, limit: Bytes) -> bool {
+        self.total() <= limit && !matches!(self.verdict, Verdict::Refused { .. })
     }
 
     /// What is taken beside the manager's pages.
@@ -187,9 +203,9 @@ pub fn largest_reservation(device: &Device) -> Option<Bytes> {
     card.then(|| Bytes(Properties::cuda(device.memory.value).max_page))
 }
 
-/// What the graphs of a training take on a card, of which `limit` may be used; none for a CPU ([`HOST`]). `accumulates` says
-/// whether some step has more than one micro-step.
-pub fn reserved(graphs: &StepGraphs, device: &Device, limit: Bytes, accumulates: bool) -> Option<Reserved> {
+/// What the graphs of a training take on a card, and what becomes of it where only `limit` may be used; none for a CPU ([`HOST`]).
+/// `accumulates` says whether some step has more than one micro-step.
+pub fn reserved(graphs: &StepGraphs, device: &Device, limit: Option<Bytes>, accumulates: bool) -> Option<Reserved> {
     match device.kind {
         DeviceKind::Cuda | DeviceKind::Rocm => {
             Some(of_schedule(&Schedule::of(graphs).primed(), device.memory.value, limit, accumulates))
@@ -198,10 +214,31 @@ pub fn reserved(graphs: &StepGraphs, device: &Device, limit: Bytes, accumulates:
     }
 }
 
-/// What a schedule takes on a card with `total` bytes, of which `limit` may be used.
-pub fn of_schedule(schedule: &Schedule, total: Bytes, limit: Bytes, accumulates: bool) -> Reserved {
-    let beside = beside();
-    let room = limit.saturating_sub(beside.iter().map(|line| line.bytes.value).sum());
+/// What the graphs of a training take on a card, where that lies within `limit`, and none where it does not: the replay ends as soon as that is
+/// clear. On a CPU there is nothing to replay. `update` keeps the events of the update, for the next plan of the same recipe.
+pub fn reserved_within(
+    graphs: &StepGraphs,
+    device: &Device,
+    limit: Bytes,
+    accumulates: bool,
+    update: &mut Option<Vec<Event>>,
+) -> Option<Option<Reserved>> {
+    if matches!(device.kind, DeviceKind::Cpu { .. }) {
+        return Some(None);
+    }
+    let mut schedule = Schedule::with_update(graphs, update.as_deref()).primed();
+    let room = limit.saturating_sub(beside().iter().map(|line| line.bytes.value).sum()).0;
+    let setting = |relocates| Setting { limit: None, relocates };
+    let replay = |relocates| replay_to(&schedule, Properties::cuda(device.memory.value), setting(relocates), accumulates, room);
+    let seen = worse(replay);
+    let reserved = of_replay(&seen, Verdict::Fits);
+    *update = Some(std::mem::take(&mut schedule.walks[Walk::Update as usize]));
+    (seen.refused.is_none() && reserved.fits(limit)).then_some(Some(reserved))
+}
+
+/// What a schedule takes on a card with `total` bytes, and what becomes of it where only `limit` may be used.
+pub fn of_schedule(schedule: &Schedule, total: Bytes, limit: Option<Bytes>, accumulates: bool) -> Reserved {
+    let room = limit.unwrap_or(Bytes(u64::MAX)).saturating_sub(beside().iter().map(|line| line.bytes.value).sum());
     let both = |limit| worse(|relocates| replay(schedule, Properties::cuda(total), Setting { limit, relocates }, accumulates));
     let free = both(None);
     let verdict = match free.refused {
@@ -209,11 +246,15 @@ pub fn of_schedule(schedule: &Schedule, total: Bytes, limit: Bytes, accumulates:
         None if free.peak.held <= room.0 => Verdict::Fits,
         None => under(&both(Some(room.0))),
     };
+    of_replay(&free, verdict)
+}
+
+fn of_replay(free: &Replay, verdict: Verdict) -> Reserved {
     Reserved {
         in_use: Bytes(free.peak.in_use + free.peak.padding),
         reserved: Bytes(free.peak.reserved),
         held: Bytes(free.peak.held),
-        beside,
+        beside: beside(),
         verdict,
         rounds: free.rounds,
         exact: free.rounds.is_some() && free.relocations == 0,
@@ -250,7 +291,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::budget::pool::Event;
     use crate::recipe::testing;
     use crate::step::lifetime::{Bill, Lifetimes, timeline};
     use crate::step::op::Backend;
@@ -325,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_training_repeats_and_takes_more_than_lives() {
-        let seen = of_schedule(&Schedule::of(&crammed(8)), Bytes::gib(48), Bytes::gib(48), true);
+        let seen = of_schedule(&Schedule::of(&crammed(8)), Bytes::gib(48), None, true);
         assert!(seen.exact && seen.rounds.is_some_and(|rounds| rounds < ROUNDS), "{seen:?}");
         assert!(seen.in_use <= seen.reserved && seen.reserved <= seen.held, "{seen:?}");
         assert_eq!(seen.verdict, Verdict::Fits);
@@ -334,7 +374,7 @@ mod tests {
     #[test]
     fn a_training_that_begins_with_its_largest_reservation_leaves_no_old_pages() {
         let schedule = Schedule::of(&crammed(32));
-        let seen = |schedule: &Schedule| of_schedule(schedule, Bytes::gib(48), Bytes::gib(48), true);
+        let seen = |schedule: &Schedule| of_schedule(schedule, Bytes::gib(48), None, true);
         let (plain, primed) = (seen(&schedule), seen(&schedule.clone().primed()));
         assert_eq!(primed.held, primed.reserved);
         assert!(primed.held < plain.held && primed.in_use == plain.in_use, "{primed:?} {plain:?}");
@@ -343,8 +383,8 @@ mod tests {
     #[test]
     fn less_than_the_training_holds_is_tight_or_refused() {
         let schedule = Schedule::of(&crammed(8));
-        let verdict = |limit: Bytes| of_schedule(&schedule, Bytes::gib(11), limit, true).verdict;
-        let all = of_schedule(&schedule, Bytes::gib(11), Bytes::gib(11), true);
+        let verdict = |limit: Bytes| of_schedule(&schedule, Bytes::gib(11), Some(limit), true).verdict;
+        let all = of_schedule(&schedule, Bytes::gib(11), None, true);
         assert_eq!(verdict(all.total()), Verdict::Fits);
         assert_ne!(verdict(all.total().saturating_sub(Bytes(1))), Verdict::Fits);
         assert!(matches!(verdict(all.beside() + all.in_use.saturating_sub(Bytes(1))), Verdict::Refused { .. }));
@@ -355,7 +395,7 @@ mod tests {
     fn one_tensor_is_at_most_a_quarter_of_the_card() {
         let mut schedule = Schedule::default();
         schedule.walks[Walk::First as usize] = vec![Event::Reserve { id: 0, bytes: 3 << 30 }, Event::Free { id: 0 }];
-        let seen = of_schedule(&schedule, Bytes::gib(11), Bytes::gib(11), false);
+        let seen = of_schedule(&schedule, Bytes::gib(11), None, false);
         assert!(matches!(seen.verdict, Verdict::Refused { walk: Some(Walk::First), why: Refusal::TooLarge { .. } }), "{seen:?}");
     }
 
@@ -366,7 +406,7 @@ mod tests {
         let fresh = |i: u32| Event::Rename { from: i, to: i + 1 };
         let evaluation = (0..40).rev().map(fresh).chain([Event::Reserve { id: 0, bytes: 1 << 20 }]);
         schedule.walks[Walk::Evaluate as usize] = evaluation.collect();
-        let seen = of_schedule(&schedule, Bytes::gib(11), Bytes::gib(11), false);
+        let seen = of_schedule(&schedule, Bytes::gib(11), None, false);
         assert_eq!((seen.rounds, seen.exact), (None, false));
     }
 }
