@@ -95,7 +95,8 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
     let (resolved, recipe) = resolve(entry, read, overrides, &mut sources, &mut diagnostics).unzip();
     let wish = wished_device(recipe.as_ref().and_then(Option::as_ref), resolved.as_ref(), asked, &mut sources);
     let device = choose_device(wish, machine, known, &mut diagnostics);
-    let places = resolved.as_ref().map(|r| r.places.clone()).unwrap_or_default();
+    let mut places = resolved.as_ref().map(|r| r.places.clone()).unwrap_or_default();
+    places.note_said(sources.named(SET));
     let verdict = recipe.flatten().zip(device).map(|(recipe, device)| {
         let costed = check::cost(&recipe, &device);
         diagnostics.extend(check::advise(&costed, &places));
@@ -233,8 +234,11 @@ fn any_error(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(Diagnostic::is_error)
 }
 
+/// The name of what is said with `--set`, as a source.
+const SET: &str = "--set";
+
 fn parse_overrides(texts: &[String], sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> Vec<Override> {
-    let mut parse = |text: &String| match syntax::parse_override(sources.add("--set", text.as_str()), text) {
+    let mut parse = |text: &String| match syntax::parse_override(sources.add(SET, text.as_str()), text) {
         Ok(parsed) => Some(parsed),
         Err(errors) => {
             diagnostics.extend(errors);

@@ -121,6 +121,12 @@ impl Sources {
         self.all.iter().position(|s| s.name == name).map(|i| SourceId(i as u32))
     }
 
+    /// All sources of a name: there may be several `--set`.
+    pub fn named(&self, name: &str) -> Vec<SourceId> {
+        let named = self.iter().enumerate().filter(|(_, source)| source.name == name);
+        named.map(|(id, _)| SourceId(id as u32)).collect()
+    }
+
     /// All sources in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
         self.all.iter()

@@ -81,7 +81,7 @@ fn every_way_that_is_offered_is_planned_anew_and_fits() {
             let same_training = recipe.model == costed.recipe.model && recipe.objective == costed.recipe.objective;
             assert_eq!(same_training && recipe.data == costed.recipe.data, way.changes != Changes::Model, "{}", way.title());
         }
-        assert!(ways.is_sorted_by(|a, b| (a.changes, a.slower) <= (b.changes, b.slower)));
+        assert!(ways.is_sorted_by(|a, b| (a.changes, a.cost()) <= (b.changes, b.cost())));
         fewest = fewest.min(ways.len());
         offered += ways.len();
         assert!(ways.len() >= 3, "{} ways for {:?} on {}", ways.len(), costed.recipe, costed.device.name);

@@ -87,14 +87,14 @@ pub struct Composer<'a> {
 }
 
 impl<'a> Composer<'a> {
-    /// Starts from the plan that recomputes nothing.
+    /// Starts from the plan that recomputes what the recipe asks for, or nothing.
     pub fn new(recipe: &'a Recipe, device: &'a Device, plain: Point, costs: Costs) -> Self {
         let steps = costs.micro_steps.each_ref().map(|walk| walk.all.iter().map(Step::of).collect());
         let built = [false; Kinds::COUNT];
         Self { recipe, device, plain, costs, steps, pieces: Box::default(), built, least: None }
     }
 
-    /// The plan that recomputes nothing.
+    /// The plan that recomputes what the recipe asks for, or nothing.
     pub fn plain(&self) -> Point {
         self.plain
     }

@@ -137,18 +137,29 @@ fn out_of_memory(costed: &Costed, places: &Places, known: &[Device]) -> Option<D
     }
     let lines = ways.iter().take(WAYS).map(|way| {
         let on = if way.fields.iter().any(|(path, _)| *path == "budget.device") { " there" } else { "" };
-        format!("  `{}` fits in {}{on}, {}", way.title(), way.estimate.needed(), way.time())
+        format!("  `{}` fits in {}{on}, {}", title(way, costed), way.estimate.needed(), way.time())
     });
     let help = format!("what fits, each planned anew:\n{}", lines.collect::<Vec<_>>().join("\n"));
     let diagnostic = diagnostic.help(help);
     Some(ways.iter().take(WAYS).fold(diagnostic, |diagnostic, way| fix(diagnostic, way, costed, places)))
 }
 
+/// Whether the device was asked for on the command line, so that the recipe's is not looked at.
+fn is_asked_for(costed: &Costed) -> bool {
+    costed.recipe.budget.device.as_ref() != Some(&costed.device.name)
+}
+
+/// A way as it is said: another device by the option, where that is how the present one was said.
+fn title(way: &Way, costed: &Costed) -> String {
+    let device = way.fields.iter().find(|(path, _)| *path == "budget.device").filter(|_| is_asked_for(costed));
+    let Some((path, name)) = device else { return way.title() };
+    way.title().replace(&format!("{path}: {name}"), &format!("--for {}", name.trim_matches('"')))
+}
+
 /// Adds a way out as a change of the recipe's text, where its fields stand there or can be put there. What only changes the course of the same
 /// training may be made unasked, the best of it first.
 fn fix(diagnostic: Diagnostic, way: &Way, costed: &Costed, places: &Places) -> Diagnostic {
-    // Where the device was asked for on the command line, the recipe's is not looked at.
-    let overruled = |path: &str| path == "budget.device" && costed.recipe.budget.device.as_ref() != Some(&costed.device.name);
+    let overruled = |path: &str| path == "budget.device" && is_asked_for(costed);
     let edits: Option<Vec<Edit>> =
         way.fields.iter().map(|(path, value)| edit(path, value, places).filter(|_| !overruled(path))).collect();
     let Some(edits) = edits else { return diagnostic };
@@ -159,6 +170,10 @@ fn fix(diagnostic: Diagnostic, way: &Way, costed: &Costed, places: &Places) -> D
 /// A field's new value in the text of the recipe itself: in the place of the old one, or after the last field that is written there.
 fn edit(path: &str, value: &str, places: &Places) -> Option<Edit> {
     let entry = places.of("").source;
+    // What is said on the command line goes before what stands in the file.
+    if places.is_said(path) {
+        return None;
+    }
     if places.is_written(path) && places.of(path).source == entry {
         return Some(Edit { span: places.of(path), text: value.to_owned() });
     }

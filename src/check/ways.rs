@@ -1,7 +1,8 @@
 //! Ways out of a recipe that does not fit: other values of its fields with which it does.
 //!
-//! Invariant: every way was planned anew with what it changes, and fits. Ways that train the very same model come first, then those that
-//! allow more memory, then those that train another model; within each, what costs less time comes first.
+//! Invariant: every way was planned anew with what it changes, and fits. Ways that train the very same model come first, by what they cost in
+//! time; then those that allow more memory, the recipe's own limit before another card; then those that train another model, the one
+//! that saves the least time first: it is the nearest to what was asked for.
 
 use super::{Costed, cost};
 use crate::budget::{Estimate, estimate_at};
@@ -16,8 +17,10 @@ use crate::units::Bytes;
 pub enum Changes {
     /// How the same training is carried out.
     Course,
-    /// What memory there is.
+    /// How much of the device's memory is used.
     Memory,
+    /// Which device it is.
+    Card,
     /// What is trained.
     Model,
 }
@@ -39,6 +42,12 @@ impl Way {
     /// The change as it is written: `micro_batch: 96`.
     pub fn title(&self) -> String {
         self.fields.iter().map(|(path, value)| format!("{path}: {value}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What ways of a kind are ranked by: the time. A smaller model saves some, and the less it saves the nearer it is to the one that is
+    /// wanted.
+    pub fn cost(&self) -> f64 {
+        if self.changes == Changes::Model { -self.slower } else { self.slower }
     }
 
     /// What it costs in time, in percent with its sign.
@@ -66,7 +75,7 @@ pub fn ways(costed: &Costed, known: &[Device]) -> Vec<Way> {
     }
     let mut ways = courses;
     ways.extend(found);
-    ways.sort_by(|a, b| a.changes.cmp(&b.changes).then(a.slower.total_cmp(&b.slower)));
+    ways.sort_by(|a, b| a.changes.cmp(&b.changes).then(a.cost().total_cmp(&b.cost())));
     ways
 }
 
@@ -215,7 +224,7 @@ impl Search<'_> {
         }
         let larger = at_least(known, Bytes(device.memory.value.0 + 1));
         larger.into_iter().find_map(|card| {
-            let mut way = self.with_free_course(Changes::Memory, card, |r| r.budget.memory = None)?;
+            let mut way = self.with_free_course(Changes::Card, card, |r| r.budget.memory = None)?;
             way.fields.insert(0, ("budget.device", format!("\"{}\"", card.name)));
             if self.costed.recipe.budget.memory.is_some() {
                 way.fields.insert(1, ("budget.memory", "None".to_owned()));

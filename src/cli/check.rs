@@ -67,8 +67,11 @@ fn say_more(compilation: &Compilation, mended: bool) {
     let safe = found.iter().filter(|d| fix::of(d, &compilation.sources).is_some()).count();
     let mut line = format!("help: `cramplan explain {}` tells more", first.code);
     if safe > 0 && !mended {
-        let count = if safe == compilation.diagnostics.len() { "all".to_owned() } else { safe.to_string() };
-        let _ = write!(line, "; `cramplan check --fix` mends {count} of these");
+        let _ = match (safe, compilation.diagnostics.len()) {
+            (1, 1) => write!(line, "; `cramplan check --fix` mends it"),
+            (all, of) if all == of => write!(line, "; `cramplan check --fix` mends all of these"),
+            (some, _) => write!(line, "; `cramplan check --fix` mends {some} of these"),
+        };
     }
     say(&line);
 }

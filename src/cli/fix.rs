@@ -42,7 +42,9 @@ pub fn mend(choice: &Choice, inventory: &Inventory) -> Result<Mended, Unreadable
         let mut texts = mended.texts.clone();
         texts.extend(changed);
         let compilation = world::compile_over(choice, inventory, &texts)?;
-        if errors(&compilation) > errors(&mended.compilation) {
+        // A recipe that could be planned is not to become one that cannot.
+        let lost = mended.compilation.verdict.is_some() && compilation.verdict.is_none();
+        if lost || errors(&compilation) > errors(&mended.compilation) {
             break;
         }
         mended.done.extend(done);

@@ -42,6 +42,14 @@ pub fn plan(options: &Options) -> Exit {
         print_json(&verdict::json(&compilation));
     }
     let Some(Verdict::Feasible(feasible)) = compilation.verdict else { return exit };
+    if let Some(path) = &options.out
+        && world::read_text(path)
+            .map_or_else(|error| error.kind() == std::io::ErrorKind::InvalidData, |text| !world::is_plan(&text))
+    {
+        super::complain(&format!("`{}` is there already and is no saved plan; it was left as it is", path.display()));
+        say("help: save the plan under another name, or remove that file first");
+        return Exit::Invalid;
+    }
     if viewed && options.out.is_none() {
         return Exit::Success;
     }
@@ -111,7 +119,7 @@ fn compare(options: &Options, inventory: &Inventory, a: &Path, b: &Path) -> Exit
         PlanFormat::Json => print_json(&difference.json()),
         PlanFormat::Dot | PlanFormat::Svg | PlanFormat::ChromeTrace => {
             super::complain("a comparison is a text, or JSON");
-            say("help: say `--format text` or `--format json`");
+            say("help: leave `--format` out, or say `--format json`");
             return Exit::Invalid;
         }
     }

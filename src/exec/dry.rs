@@ -51,13 +51,15 @@ pub fn dry_run(
     let mut trainer = Trainer::new(graphs, state, form, device);
     let mut batcher = Batcher::new(shards, &mask_spec(plan));
     let (mut seconds, mut loss) = (0.0, 0.0);
+    // A step of one micro-batch has no further micro-steps, and its plan no room for them.
+    let alone = plan.estimate.accumulation == 1;
     for k in 0..MICRO_STEPS {
         if watch.interrupted() {
             return Ok(None);
         }
         let feed = Feed::of(batcher.train_batch(k), 1);
         let began = Instant::now();
-        loss = trainer.micro_step(&feed, k == 0, &mut |_| {})?;
+        loss = trainer.micro_step(&feed, k == 0 || alone, &mut |_| {})?;
         seconds = began.elapsed().as_secs_f64();
     }
     let began = Instant::now();
@@ -67,7 +69,7 @@ pub fn dry_run(
     let e = &plan.estimate;
     let seen = |planned: f64, observed: Option<f64>| Compared { planned, observed };
     Ok(Some(DryRun {
-        micro_step: seen(e.walk(Walk::Further).time.0, Some(seconds)),
+        micro_step: seen(e.walk(if alone { Walk::First } else { Walk::Further }).time.0, Some(seconds)),
         update: seen(e.walk(Walk::Update).time.0, Some(update)),
         heap_bytes: seen(e.peak.tensors().as_f64(), heap.map(crate::units::Bytes::as_f64)),
         resident_bytes: seen((e.peak.bytes + shards.bytes()).as_f64(), resident.map(crate::units::Bytes::as_f64)),

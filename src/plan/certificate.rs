@@ -4,6 +4,7 @@
 //! runs is what the file says, or it does not run.
 
 use super::{Drift, Facts, PROGRAM, Plan, Stale, drift};
+use crate::budget::reserved::reserved;
 use crate::budget::{Estimate, OpCost, ambient, backend, beside, estimate_at, operations, with_times};
 use crate::check::Costed;
 use crate::device::Device;
@@ -66,6 +67,7 @@ impl Plan {
         if now != stated {
             return Err(Stale::Drifted(differences(&stated, &now)));
         }
+        estimate.reserved = reserved(&graphs, device, Some(estimate.limit), estimate.accumulation > 1);
         if !estimate.fits() {
             return Err(Stale::Unfit);
         }

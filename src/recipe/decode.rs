@@ -32,6 +32,8 @@ pub struct Places {
     map: BTreeMap<String, Span>,
     failed: BTreeSet<String>,
     root: Span,
+    /// Sources that are no files: what was said on the command line.
+    said: Vec<SourceId>,
 }
 
 impl Places {
@@ -60,6 +62,16 @@ impl Places {
     /// Whether a field is written down, not left to its default.
     pub fn is_written(&self, path: &str) -> bool {
         self.map.contains_key(path)
+    }
+
+    /// Notes which sources are not files but words on the command line.
+    pub fn note_said(&mut self, sources: Vec<SourceId>) {
+        self.said = sources;
+    }
+
+    /// Whether a field's value was said on the command line, so that no change of a file would count.
+    pub fn is_said(&self, path: &str) -> bool {
+        self.map.get(path).is_some_and(|span| self.said.contains(&span.source))
     }
 
     /// Every field that is written down, with its place, in the order of their paths.

@@ -12,6 +12,49 @@ use crate::units::Bytes;
 /// tensors. Bounds, assumed by the planner; `tests/memory.rs` measures them.
 const ROOM: (Bytes, Bytes) = (Bytes(256 << 10), Bytes(2 << 10));
 
+/// What an operation overwrites is its output's memory from there on; what is absent at its highest moment is said.
+fn gone_during(o: &Operation) -> impl Iterator<Item = u32> {
+    o.in_place.iter().map(|(input, _)| *input).chain(o.absent.iter().copied())
+}
+
+/// What an operation overwrites, and what dies at it.
+fn gone_after(o: &Operation) -> impl Iterator<Item = u32> {
+    o.in_place.iter().map(|(input, _)| *input).chain(o.dies.iter().copied())
+}
+
+/// Which tensors are live, and the sum of them.
+struct Held<'a> {
+    walk: &'a Walk,
+    live: Vec<bool>,
+    bill: Bill,
+}
+
+impl Held<'_> {
+    fn set(&mut self, id: u32, live: bool, holds: impl Fn(&Tensor) -> Bytes) {
+        let (tensor, now) = (&self.walk.tensors[id as usize], &mut self.live[id as usize]);
+        let held = part(&mut self.bill, tensor.role);
+        match (*now, live) {
+            (false, true) => *held += holds(tensor),
+            (true, false) => *held = held.saturating_sub(holds(tensor)),
+            _ => {}
+        }
+        *now = live;
+    }
+
+    /// The bill of an operation's highest moment, without its workspace.
+    fn at_most(&mut self, o: &Operation, holds: impl Fn(&Tensor) -> Bytes) -> Bill {
+        let gone: Vec<u32> = gone_during(o).filter(|id| self.live[*id as usize]).collect();
+        for id in &gone {
+            self.set(*id, false, &holds);
+        }
+        let bill = self.bill;
+        for id in &gone {
+            self.set(*id, true, &holds);
+        }
+        bill
+    }
+}
+
 /// Live tensors with their bytes.
 type Holders = Vec<(u32, Bytes)>;
 
@@ -29,18 +72,15 @@ fn part(bill: &mut Bill, role: Role) -> &mut Bytes {
 pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
     book.equal(Law::Ambient, At::walk(walk.walk, "ambient"), walk.ambient, ambient(content, walk.walk));
     let producers = producers(walk);
-    let mut live: Vec<bool> = producers.iter().map(Option::is_none).collect();
-    let mut highest: Option<(usize, Bill, Holders)> = None;
+    let started: Vec<bool> = producers.iter().map(Option::is_none).collect();
     let on_cpu = matches!(content.device.kind, DeviceKind::Cpu { .. });
     let holds = |tensor: &Tensor| Bytes(if !on_cpu && tensor.dtype == DType::I32 { 0 } else { bytes(tensor) });
+    let mut now = Held { walk, live: started.clone(), bill: held(walk, &started, holds) };
+    let mut highest: Option<(usize, Bill)> = None;
     for (i, o) in walk.operations.iter().enumerate() {
-        let before = held(walk, &live, holds).total();
-        // The memory of an input that is written over is the output's from here on.
-        let mut at_most = live.clone();
-        o.outputs.iter().for_each(|id| (live[*id as usize], at_most[*id as usize]) = (true, true));
-        let gone = o.in_place.iter().map(|(input, _)| input).chain(&o.absent);
-        gone.for_each(|id| at_most[*id as usize] = false);
-        let mut during = held(walk, &at_most, holds);
+        let before = now.bill.total();
+        o.outputs.iter().for_each(|id| now.set(*id, true, holds));
+        let mut during = now.at_most(o, holds);
         let at = |field| At::walk(walk.walk, field).operation(i);
         if on_cpu {
             book.equal(Law::Live, at("absent"), o.absent.as_slice(), &[]);
@@ -49,14 +89,24 @@ pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
         }
         during.workspace += o.workspace;
         book.equal(Law::Live, at("during"), o.during, during.total());
-        if highest.as_ref().is_none_or(|(_, bill, _)| during.total() > bill.total()) {
-            highest = Some((i, during, holders(walk, &at_most, holds)));
+        if highest.as_ref().is_none_or(|(_, bill)| during.total() > bill.total()) {
+            highest = Some((i, during));
         }
-        let overwritten = o.in_place.iter().map(|(input, _)| input);
-        overwritten.chain(&o.dies).for_each(|id| live[*id as usize] = false);
-        book.equal(Law::Live, at("after"), o.after, held(walk, &live, holds).total());
+        gone_after(o).for_each(|id| now.set(id, false, holds));
+        book.equal(Law::Live, at("after"), o.after, now.bill.total());
     }
-    let Some((at, parts, holders)) = highest else { return };
+    let Some((at, parts)) = highest else { return };
+    // Who holds the highest moment is found by going there once more.
+    let mut at_most = started;
+    for (i, o) in walk.operations.iter().enumerate().take(at + 1) {
+        o.outputs.iter().for_each(|id| at_most[*id as usize] = true);
+        if i == at {
+            gone_during(o).for_each(|id| at_most[id as usize] = false);
+        } else {
+            gone_after(o).for_each(|id| at_most[id as usize] = false);
+        }
+    }
+    let holders = holders(walk, &at_most, holds);
     let stated = &walk.peak;
     let place = |field| At::walk(walk.walk, field).operation(at);
     book.equal(Law::Peak, place("peak.operation"), stated.operation, at);

@@ -34,6 +34,7 @@ use self::format::{Certificate, Unreadable};
 
 /// What a certificate states that no law can derive, with the reason.
 pub const UNCHECKED: &[(&str, &str)] = &[
+    ("what a card's memory manager reserves", "it is not in the file; `cramplan run` replays it"),
     ("origin", "where the recipe lies; `cramplan run` plans anew from there and compares"),
     ("content.program", "which program planned"),
     ("content.processor", "which processor it was planned on"),

@@ -29,13 +29,18 @@ pub fn as_planned(plan: &Plan, path: &Path, machine: &Device) -> Outcomes<()> {
     let mut drifts = recipe(plan);
     drifts.extend(text(plan));
     let on_device = device(plan, machine);
-    let recipe = if plan.origin.recipe.is_empty() { "RECIPE" } else { &plan.origin.recipe };
+    let recipe = if plan.origin.recipe.is_empty() {
+        "RECIPE".to_owned()
+    } else {
+        Path::new(&plan.origin.base).join(&plan.origin.recipe).display().to_string()
+    };
+    let set: String = plan.origin.overrides.iter().map(|change| format!(" --set '{change}'")).collect();
     let target = if plan.device.name == machine.name { String::new() } else { format!(" --for {}", machine.name) };
     drifts.extend(on_device);
     if drifts.is_empty() {
         return Ok(());
     }
-    refuse(path, &drifts, &format!("plan anew: `cramplan plan {recipe}{target} --out {}`", path.display()))
+    refuse(path, &drifts, &format!("plan anew: `cramplan plan {recipe}{set}{target} --out {}`", path.display()))
 }
 
 fn refuse<T>(path: &Path, drifts: &[Drift], help: &str) -> Outcomes<T> {
