@@ -34,7 +34,8 @@ pub fn as_planned(plan: &Plan, path: &Path, machine: &Device) -> Outcomes<()> {
     } else {
         Path::new(&plan.origin.base).join(&plan.origin.recipe).display().to_string()
     };
-    let set: String = plan.origin.overrides.iter().map(|change| format!(" --set '{change}'")).collect();
+    let set: Vec<String> = plan.origin.overrides.iter().map(|change| format!(" --set '{change}'")).collect();
+    let set = set.concat();
     let target = if plan.device.name == machine.name { String::new() } else { format!(" --for {}", machine.name) };
     drifts.extend(on_device);
     if drifts.is_empty() {
