@@ -89,9 +89,7 @@ fn every_way_that_is_offered_is_planned_anew_and_fits() {
     println!("{INFEASIBLE} recipes, {offered} ways, at least {fewest} for each");
 }
 
-#[test]
-fn check_fix_writes_the_best_way_of_the_same_training() {
-    let text = "Recipe(
+const LARGE: &str = "Recipe(
     name: \"large\",
     budget: Budget(time: 1h),
     data: Corpus(sources: [Synthetic(2000)], tokenizer: WordPiece(vocab: 4096)),
@@ -104,6 +102,10 @@ fn check_fix_writes_the_best_way_of_the_same_training() {
     lr: Constant(1e-3),
 )
 ";
+
+#[test]
+fn check_fix_writes_the_best_way_of_the_same_training() {
+    let text = LARGE;
     let place = common::Place::with(text);
     assert_eq!(place.run(&["check", "--for", "rtx-3060"]).status.code(), Some(1));
     let fixed = place.run(&["check", "--fix", "--for", "rtx-3060"]);
@@ -112,4 +114,25 @@ fn check_fix_writes_the_best_way_of_the_same_training() {
     let changed: Vec<(&str, &str)> = text.lines().zip(now.lines()).filter(|(a, b)| a != b).collect();
     assert_eq!(changed.len(), 1, "{now}");
     assert!(changed[0].1.contains("micro_batch: ") && changed[0].1.ends_with(", // all at once"), "{now}");
+}
+
+/// What stands in the file does not count then, so no change of it would help.
+#[test]
+fn check_fix_leaves_a_field_that_was_said_on_the_command_line() {
+    let place = common::Place::with(LARGE);
+    let fixed = place.run(&["check", "--fix", "--for", "rtx-3060", "--set", "micro_batch=512", "--set", "recompute=Nothing"]);
+    assert_eq!(fixed.status.code(), Some(1), "{}", String::from_utf8_lossy(&fixed.stderr));
+    assert_eq!(std::fs::read_to_string(place.path().join("recipe.ron")).unwrap(), LARGE);
+}
+
+#[test]
+fn a_plan_is_not_saved_over_a_recipe() {
+    let text = LARGE.replace("micro_batch: 1024", "micro_batch: 16");
+    let place = common::Place::with(&text);
+    let refused = place.run(&["plan", "--for", "rtx-3060", "--out", "recipe.ron"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert_eq!(std::fs::read_to_string(place.path().join("recipe.ron")).unwrap(), text);
+    for _ in 0..2 {
+        assert_eq!(place.run(&["plan", "--for", "rtx-3060", "--out", "plan.ron"]).status.code(), Some(0));
+    }
 }

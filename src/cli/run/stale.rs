@@ -32,7 +32,9 @@ pub fn as_planned(plan: &Plan, path: &Path, machine: &Device) -> Outcomes<()> {
     let recipe = if plan.origin.recipe.is_empty() {
         "RECIPE".to_owned()
     } else {
-        Path::new(&plan.origin.base).join(&plan.origin.recipe).display().to_string()
+        let path = Path::new(&plan.origin.base).join(&plan.origin.recipe);
+        let here = std::env::current_dir().unwrap_or_default();
+        path.strip_prefix(&here).unwrap_or(&path).display().to_string()
     };
     let set: Vec<String> = plan.origin.overrides.iter().map(|change| format!(" --set '{change}'")).collect();
     let set = set.concat();
