@@ -19,12 +19,19 @@ use super::job::Watch;
 use super::trainer::Moment;
 use super::walk::Form;
 use crate::ledger::write_durably;
-use crate::plan::view::trace::{Event, Heap, MOST_STEP_EVENTS, Nanos, Process, Side, Thread, Trace, events, labels, pid};
+use crate::plan::view::trace::{Event, Heap, Nanos, Process, Side, Thread, Trace, events, labels, pid};
 use crate::step::{StepGraphs, Walk};
 use crate::units::Seconds;
 
 /// The walk of a kind after which no further one is watched.
 const WARM: u32 = 3;
+
+/// Most events of steps in a trace; of more, every second step is left out. They stay on the heap for as long as the run lasts, in the room
+/// that its plan has for lists: 50 KB.
+const MOST_STEP_EVENTS: u64 = 1 << 11;
+
+/// Events of the shortest step: itself, a micro-step, the update.
+const LEAST_EVENTS: u64 = 3;
 
 /// Most evaluations and checkpoints in a trace; of more, every second is left out.
 const MOST_OCCASIONS: usize = 2048;
@@ -73,7 +80,8 @@ impl Recorder {
     /// An empty record of a run in some form on a device.
     pub fn new(form: Form, device: &Device) -> Self {
         let device = (form == Form::Plain).then(|| device.clone());
-        let (steps, occasions, earlier) = (Vec::new(), Vec::new(), Vec::new());
+        let steps = Vec::with_capacity((MOST_STEP_EVENTS / LEAST_EVENTS + 2) as usize);
+        let (occasions, earlier) = (Vec::new(), Vec::new());
         Self { steps, every: 1, occasions, walks: Default::default(), earlier, device }
     }
 
