@@ -240,7 +240,7 @@ mod tests {
         }
         let numbers: Vec<u64> = recorder.steps.iter().map(|step| step.number).collect();
         assert!(recorder.events() <= MOST_STEP_EVENTS && recorder.events() > MOST_STEP_EVENTS / 4, "{}", numbers.len());
-        assert_eq!((numbers[0], numbers[1], recorder.every), (1, 32, 32));
+        assert_eq!((numbers[0], numbers[1], recorder.every), (1, 256, 256));
     }
 
     #[test]
