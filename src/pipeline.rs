@@ -92,11 +92,13 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
     let Inputs { entry, read, overrides, machine, known, asked } = inputs;
-    let (resolved, recipe) = resolve(entry, read, overrides, &mut sources, &mut diagnostics).unzip();
+    let (mut resolved, recipe) = resolve(entry, read, overrides, &mut sources, &mut diagnostics).unzip();
     let wish = wished_device(recipe.as_ref().and_then(Option::as_ref), resolved.as_ref(), asked, &mut sources);
     let device = choose_device(wish, machine, known, &mut diagnostics);
-    let mut places = resolved.as_ref().map(|r| r.places.clone()).unwrap_or_default();
-    places.note_said(sources.named(SET));
+    if let Some(resolved) = &mut resolved {
+        resolved.places.note_said(sources.named(SET));
+    }
+    let places = resolved.as_ref().map(|r| r.places.clone()).unwrap_or_default();
     let verdict = recipe.flatten().zip(device).map(|(recipe, device)| {
         let costed = check::cost(&recipe, &device);
         diagnostics.extend(check::advise(&costed, &places));

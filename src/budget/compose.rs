@@ -6,7 +6,7 @@
 use std::array;
 
 use super::fit::{Point, ROUNDING, levels};
-use super::fold::{Segment, Segments, segments};
+use super::fold::{Segment, Segments, repetitions, segments};
 use super::run::{self, RunEstimate, Tempo};
 use super::search::{Pace, each_within};
 use super::{Costs, ambient, disk};
@@ -263,12 +263,11 @@ impl<'a> Composer<'a> {
     /// The run whose first and further micro-steps take so long.
     fn run(&self, [first, further]: [Seconds; WALKS.len()]) -> RunEstimate {
         let walk = |walk: Walk| &self.costs.walks[walk as usize];
-        let model = walk(Walk::First);
         let tempo = Tempo {
             micro_batch: self.plain.micro_batch,
             accumulation: self.accumulation(),
             micro_tokens: self.micro_tokens(),
-            micro_step_flops: model.forward + model.backward,
+            micro_step_flops: walk(Walk::First).model(),
             walks: [first, further, walk(Walk::Update).time, walk(Walk::Evaluate).time],
             saving: disk(self.device).time(self.costs.checkpoint),
         };
@@ -282,7 +281,7 @@ impl<'a> Composer<'a> {
         for (w, Segments { start, .. }) in self.costs.micro_steps.iter().enumerate().take(happen) {
             let mut live = start.total();
             self.walk(w, &groups, |piece, times| {
-                let repetition = if piece.change > 0 { times.saturating_sub(1) } else { 0 };
+                let repetition = repetitions(piece.change, times);
                 if times > 0 {
                     highest = highest.max(live + piece.change * i128::from(repetition) + piece.highest);
                 }

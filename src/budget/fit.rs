@@ -26,7 +26,7 @@ use super::compose::Composer;
 pub use super::compose::WhatIf;
 use super::reserved::{largest_reservation, reserved, reserved_within};
 use super::{Costs, Estimate, Fixed, estimate_with, limit};
-use crate::device::Device;
+use crate::device::{Device, DeviceKind};
 use crate::recipe::decode::MicroBatch;
 use crate::recipe::settings::Recipe;
 use crate::step::StepGraphs;
@@ -121,13 +121,14 @@ pub fn fit(recipe: &Recipe, device: &Device) -> Estimate {
             let estimate = estimate_with(recipe, device, &fixed, point.micro_batch, point.recompute);
             Estimate { reserved, ..estimate }
         };
-        if point.peak > allowed {
+        // On a CPU nothing is reserved beside what lives.
+        if point.peak > allowed || matches!(device.kind, DeviceKind::Cpu { .. }) {
             return estimate(None);
         }
         let graphs = StepGraphs::build(recipe, point.micro_batch, point.recompute);
         let accumulates = recipe.full_batch() > point.micro_batch;
         if let Some(reserved) = reserved_within(&graphs, device, allowed, accumulates, &mut update) {
-            return estimate(reserved);
+            return estimate(Some(reserved));
         }
         if point.peak > limit {
             // No plan is lower. What would become of this one under the limit is for people to know.

@@ -34,6 +34,13 @@ pub struct WalkCost {
     pub operations: usize,
 }
 
+impl WalkCost {
+    /// Model FLOPs: forward and backward, without what is recomputed.
+    pub fn model(&self) -> Flops {
+        self.forward + self.backward
+    }
+}
+
 /// Bytes by part, in the order of [`Part::ALL`], with sign: a change. Wide enough for sums of what a [`Bytes`] can say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change([i128; Part::ALL.len()]);
@@ -234,6 +241,12 @@ fn of_all(node: &Node, types: Signature<'_>, backend: Backend) -> (Change, Chang
     (during, after)
 }
 
+/// How often a block of a group is repeated before the one with the highest memory: where each block adds to what is live that is the last of
+/// them, else the first.
+pub fn repetitions(change: i128, times: u64) -> u64 {
+    if change > 0 { times.saturating_sub(1) } else { 0 }
+}
+
 /// What a walk costs, and its peak.
 pub fn walk_cost(graphs: &StepGraphs, walk: Walk, Segments { start, all }: &Segments) -> (WalkCost, Peak) {
     let mut live = *start;
@@ -241,8 +254,7 @@ pub fn walk_cost(graphs: &StepGraphs, walk: Walk, Segments { start, all }: &Segm
     let mut highest: Option<(Change, usize, &Segment, u64)> = None;
     let (mut flops, mut time) = ([Flops::ZERO; 3], Seconds::ZERO);
     for segment in all {
-        // Where each block adds, the last one is the highest; else the first.
-        let repetition = if segment.change.total() > 0 { segment.times.saturating_sub(1) } else { 0 };
+        let repetition = repetitions(segment.change.total(), segment.times);
         let here = live.plus(segment.change, repetition).plus(segment.highest.0, 1);
         if segment.times > 0 && highest.as_ref().is_none_or(|(bill, ..)| here.total() > bill.total()) {
             highest = Some((here, operations + repetition as usize * segment.nodes.1 + segment.highest.1, segment, repetition));

@@ -51,12 +51,12 @@ pub struct Phase {
 }
 
 /// The phases that happen, in the order in which they first do; a further micro-step only where a step can have several.
-pub fn phases(costs: &Costs, graphs: &StepGraphs, device: &Device, accumulates: bool) -> Vec<Phase> {
+pub fn phases(costs: &Costs, graphs: &StepGraphs, device: &Device) -> Vec<Phase> {
     let outside = |event, bill, operation: &str| Phase { event, peak: peak_of(bill, None, 0, operation.to_owned()) };
     let mut all = vec![outside(Event::Start, state(graphs, device, Bytes::ZERO), "making the state")];
     for peak in &costs.peaks {
         let event = peak.walk.map_or(Event::Saving, Event::Walk);
-        if accumulates || event != Event::Walk(Walk::Further) {
+        if costs.accumulates || event != Event::Walk(Walk::Further) {
             all.push(Phase { event, peak: peak.clone() });
         }
     }

@@ -77,8 +77,13 @@ impl Tempo {
 
     /// Time of a step with this many micro-batches.
     pub fn step_time(&self, accumulation: u64) -> Seconds {
-        self.walk(Walk::First) + self.walk(Walk::Further) * (accumulation - 1) as f64 + self.walk(Walk::Update)
+        step_time([Walk::First, Walk::Further, Walk::Update].map(|walk| self.walk(walk)), accumulation)
     }
+}
+
+/// Time of a step with this many micro-batches, from that of its first and of a further micro-step and of its update.
+pub fn step_time([first, further, update]: [Seconds; 3], accumulation: u64) -> Seconds {
+    first + further * (accumulation - 1) as f64 + update
 }
 
 /// Walks through the run, stretch by stretch. Evaluations and checkpoints take their time from a time budget, so the run is

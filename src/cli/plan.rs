@@ -42,10 +42,7 @@ pub fn plan(options: &Options) -> Exit {
         print_json(&verdict::json(&compilation));
     }
     let Some(Verdict::Feasible(feasible)) = compilation.verdict else { return exit };
-    if let Some(path) = &options.out
-        && world::read_text(path)
-            .map_or_else(|error| error.kind() == std::io::ErrorKind::InvalidData, |text| !world::is_plan(&text))
-    {
+    if let Some(path) = options.out.as_deref().filter(|path| is_something_else(path)) {
         super::complain(&format!("`{}` is there already and is no saved plan; it was left as it is", path.display()));
         say("help: save the plan under another name, or remove that file first");
         return Exit::Invalid;
@@ -71,6 +68,14 @@ pub fn plan(options: &Options) -> Exit {
         show(&plan, options.format);
     }
     Exit::Success
+}
+
+/// Whether a file is there that is no saved plan.
+fn is_something_else(path: &Path) -> bool {
+    match world::read_text(path) {
+        Ok(text) => !world::is_plan(&text),
+        Err(error) => error.kind() == std::io::ErrorKind::InvalidData,
+    }
 }
 
 /// Prints a view of memory and time where one is asked for.

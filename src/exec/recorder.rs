@@ -26,9 +26,10 @@ use crate::units::Seconds;
 /// The walk of a kind after which no further one is watched.
 const WARM: u32 = 3;
 
-/// Most events of steps in a trace; of more, every second step is left out. They stay on the heap for as long as the run lasts, in the room
+/// Most events of steps that a run keeps for its trace; of more, every second step is left out. A planned trace is written at once and may
+/// have more ([`crate::plan::view::trace::MOST_STEP_EVENTS`]); these stay on the heap for as long as the run lasts, in the room
 /// that its plan has for lists: 50 KB.
-const MOST_STEP_EVENTS: u64 = 1 << 11;
+const MOST_KEPT: u64 = 1 << 11;
 
 /// Events of the shortest step: itself, a micro-step, the update.
 const LEAST_EVENTS: u64 = 3;
@@ -80,7 +81,7 @@ impl Recorder {
     /// An empty record of a run in some form on a device.
     pub fn new(form: Form, device: &Device) -> Self {
         let device = (form == Form::Plain).then(|| device.clone());
-        let steps = Vec::with_capacity((MOST_STEP_EVENTS / LEAST_EVENTS + 2) as usize);
+        let steps = Vec::with_capacity((MOST_KEPT / LEAST_EVENTS + 2) as usize);
         let (occasions, earlier) = (Vec::new(), Vec::new());
         Self { steps, every: 1, occasions, walks: Default::default(), earlier, device }
     }
@@ -119,9 +120,9 @@ impl Recorder {
             return;
         }
         let nanos = |seconds: &f64| Nanos::from(Seconds(*seconds));
-        let micro_steps = micro_steps.iter().take(MOST_STEP_EVENTS as usize / 4).map(nanos).collect();
+        let micro_steps = micro_steps.iter().take(MOST_KEPT as usize / 4).map(nanos).collect();
         self.steps.push(Step { number, start: nanos(&start), micro_steps, end: nanos(&end) });
-        while self.steps.len() > 1 && self.events() > MOST_STEP_EVENTS {
+        while self.steps.len() > 1 && self.events() > MOST_KEPT {
             self.every *= 2;
             let every = self.every;
             self.steps.retain(|step| step.number == 1 || step.number.is_multiple_of(every));
@@ -239,7 +240,7 @@ mod tests {
             recorder.step(number, start, &[start + 0.5], start + 0.75);
         }
         let numbers: Vec<u64> = recorder.steps.iter().map(|step| step.number).collect();
-        assert!(recorder.events() <= MOST_STEP_EVENTS && recorder.events() > MOST_STEP_EVENTS / 4, "{}", numbers.len());
+        assert!(recorder.events() <= MOST_KEPT && recorder.events() > MOST_KEPT / 4, "{}", numbers.len());
         assert_eq!((numbers[0], numbers[1], recorder.every), (1, 256, 256));
     }
 

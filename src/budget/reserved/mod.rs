@@ -215,17 +215,14 @@ pub fn reserved(graphs: &StepGraphs, device: &Device, limit: Option<Bytes>, accu
 }
 
 /// What the graphs of a training take on a card, where that lies within `limit`, and none where it does not: the replay ends as soon as that is
-/// clear. On a CPU there is nothing to replay. `update` keeps the events of the update, for the next plan of the same recipe.
+/// clear. `update` keeps the events of the update, for the next plan of the same recipe.
 pub fn reserved_within(
     graphs: &StepGraphs,
     device: &Device,
     limit: Bytes,
     accumulates: bool,
     update: &mut Option<Vec<Event>>,
-) -> Option<Option<Reserved>> {
-    if matches!(device.kind, DeviceKind::Cpu { .. }) {
-        return Some(None);
-    }
+) -> Option<Reserved> {
     let mut schedule = Schedule::with_update(graphs, update.as_deref()).primed();
     let room = limit.saturating_sub(beside().iter().map(|line| line.bytes.value).sum()).0;
     let setting = |relocates| Setting { limit: None, relocates };
@@ -233,7 +230,7 @@ pub fn reserved_within(
     let seen = worse(replay);
     let reserved = of_replay(&seen, Verdict::Fits);
     *update = Some(std::mem::take(&mut schedule.walks[Walk::Update as usize]));
-    (seen.refused.is_none() && reserved.fits(limit)).then_some(Some(reserved))
+    (seen.refused.is_none() && reserved.fits(limit)).then_some(reserved)
 }
 
 /// What a schedule takes on a card with `total` bytes, and what becomes of it where only `limit` may be used.

@@ -1,5 +1,6 @@
 //! Saved plans that are not what would be run now, and why, field by field.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{Outcomes, stop};
@@ -29,21 +30,30 @@ pub fn as_planned(plan: &Plan, path: &Path, machine: &Device) -> Outcomes<()> {
     let mut drifts = recipe(plan);
     drifts.extend(text(plan));
     let on_device = device(plan, machine);
-    let recipe = if plan.origin.recipe.is_empty() {
-        "RECIPE".to_owned()
-    } else {
-        let path = Path::new(&plan.origin.base).join(&plan.origin.recipe);
-        let here = std::env::current_dir().unwrap_or_default();
-        path.strip_prefix(&here).unwrap_or(&path).display().to_string()
-    };
-    let set: Vec<String> = plan.origin.overrides.iter().map(|change| format!(" --set '{change}'")).collect();
-    let set = set.concat();
-    let target = if plan.device.name == machine.name { String::new() } else { format!(" --for {}", machine.name) };
     drifts.extend(on_device);
     if drifts.is_empty() {
         return Ok(());
     }
-    refuse(path, &drifts, &format!("plan anew: `cramplan plan {recipe}{set}{target} --out {}`", path.display()))
+    refuse(path, &drifts, &format!("plan anew: `{} --out {}`", anew(plan, machine), path.display()))
+}
+
+/// The command that plans the same recipe for this machine, from where one stands.
+fn anew(plan: &Plan, machine: &Device) -> String {
+    let mut command = "cramplan plan ".to_owned();
+    if plan.origin.recipe.is_empty() {
+        command.push_str("RECIPE");
+    } else {
+        let path = Path::new(&plan.origin.base).join(&plan.origin.recipe);
+        let here = std::env::current_dir().unwrap_or_default();
+        command.push_str(&path.strip_prefix(&here).unwrap_or(&path).display().to_string());
+    }
+    for change in &plan.origin.overrides {
+        let _ = write!(command, " --set '{change}'");
+    }
+    if plan.device.name != machine.name {
+        let _ = write!(command, " --for {}", machine.name);
+    }
+    command
 }
 
 fn refuse<T>(path: &Path, drifts: &[Drift], help: &str) -> Outcomes<T> {

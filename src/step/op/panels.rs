@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::MatMul;
 use crate::units::Bytes;
 
-/// A cache as a thread sees it.
+/// A cache as a thread sees it: what `device::Cache` says, in words of this stage, which knows of no devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cache {
     /// Bytes for each thread that shares it; the last level is not divided.
