@@ -105,7 +105,7 @@ fn slips_of_other_languages_become_what_was_meant() {
     let recipe = |line: &str| {
         format!(
             "Recipe(name: \"a\", budget: Budget(steps: 20), data: Corpus(sources: [Synthetic(2000)], tokenizer: WordPiece(512)), \
-             model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(64)), objective: MaskedLm(),\n\
+             model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: Glu(64)), objective: MaskedLm(),\n\
              batch: Constant(8), micro_batch: 4,\n{line}\nlr: Constant(1e-3))"
         )
     };

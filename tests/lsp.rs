@@ -16,7 +16,7 @@ const SMALL: &str = r#"Recipe(
     name: "small",
     budget: Budget(steps: 20),
     data: Corpus(sources: [Synthetic(2000)], tokenizer: WordPiece(vocab: 512)),
-    model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(intermediate: 64)),
+    model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: Glu(intermediate: 64)),
     objective: MaskedLm(rate: 25%),
     batch: Constant(8),
     optimizer: AdamW(clip: 0.5),
@@ -260,7 +260,7 @@ fn a_mistake_in_an_imported_file_is_shown_there_and_follows_the_editor_before_th
 
 #[test]
 fn a_part_of_a_recipe_is_checked_for_what_it_says_and_shows_the_costs_of_the_whole() {
-    const PART: &str = "Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(intermediate: 64))";
+    const PART: &str = "Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: Glu(intermediate: 64))";
     let whole = SMALL.replace(PART, "Encoder(..import(\"part.ron\"))");
     let (directory, mut editor) = session(&[]);
     let (file, other) = (uri(directory.path(), "r.ron"), uri(directory.path(), "part.ron"));

@@ -30,7 +30,7 @@ const RECIPE: &str = r#"Recipe(
     name: "memory",
     budget: Budget(steps: 1),
     data: Corpus(sources: [Synthetic(2000)], tokenizer: WordPiece(vocab: 4096)),
-    model: Encoder(width: 128, depth: 2, heads: 4, sequence: 128, feed_forward: GeluGlu(intermediate: 512)),
+    model: Encoder(width: 128, depth: 2, heads: 4, sequence: 128, feed_forward: Glu(intermediate: 512)),
     objective: MaskedLm(rate: 25%),
     batch: Constant(32),
     micro_batch: 16,

@@ -20,7 +20,7 @@ const RECIPE: &str = r#"Recipe(
     name: "oracle",
     budget: Budget(steps: 1),
     data: Corpus(sources: [Synthetic(2000)], tokenizer: WordPiece(vocab: 512)),
-    model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(intermediate: 64), init: Normal(std: 0.2)),
+    model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: Glu(intermediate: 64), init: Normal(std: 0.2)),
     objective: MaskedLm(rate: 25%),
     batch: Constant(4),
     micro_batch: 4,
@@ -114,7 +114,7 @@ fn loss_and_gradients_of_a_two_layer_model_equal_those_of_autodiff() {
     let recipe = recipe();
     let graphs = StepGraphs::build(&recipe, 4, Recompute::NOTHING);
     let plain = Device::flex();
-    let state = State::initial(&graphs.parameters, &graphs.extents, 7, &plain);
+    let state = State::initial(&graphs.parameters, graphs.model(), 7, &plain);
 
     let taped = Device::flex().autodiff();
     let named = graphs.parameters.iter().zip(&state.weights).map(|((_, p), value)| {

@@ -347,7 +347,7 @@ fn every_corner_is_read_as_ron_reads_it_or_refused_by_name() {
 fn clipping(entry: &str) -> Result<Option<f64>, Vec<Diagnostic>> {
     let text = format!(
         "Recipe(name: \"some\", budget: Budget(steps: 20), data: Corpus(sources: [Synthetic(2000)], tokenizer: WordPiece(vocab: 512)), \
-         model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(intermediate: 64)), \
+         model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: Glu(intermediate: 64)), \
          objective: MaskedLm(rate: 25%), batch: Constant(8), micro_batch: 4, optimizer: AdamW({entry}), \
          lr: Triangle(peak: 1e-3, start: 25%, peak_at: 75%))"
     );

@@ -178,7 +178,7 @@ fn excuse(change: &Change<'_>, ours: &Result<Recipe, Vec<Diagnostic>>) -> Option
 fn the_excuses_are_these() {
     const PLAIN: &str = r#"(name: "a", seed: 0, budget: Budget(time: Seconds(60.0), steps: Some(20), memory: Bytes(2000000), flops: Flops(9)),
         data: (sources: [Synthetic(sentences: 2000)], tokenizer: WordPiece(vocab: 512), normalize: [], validation: Ratio(0.02)),
-        model: (width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(intermediate: 64), norm: LayerNorm(eps: 1e-12),
+        model: (width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: Glu(intermediate: 64), norm: LayerNorm(eps: 1e-12),
             init: Normal(std: 0.02)),
         objective: (rate: Ratio(0.25), prediction: Sparse(), protect_special: true), batch: Constant(size: 8), micro_batch: Fixed(4), recompute: Auto(),
         optimizer: AdamW(betas: (0.9, 0.98), eps: 1e-12, weight_decay: 0.01, decay: Everything(), clip: Some(0.5)),

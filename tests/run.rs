@@ -14,7 +14,7 @@ fn two_processes_compute_the_same_to_the_bit() {
         name: "wide",
         budget: Budget(steps: 3),
         data: Corpus(sources: [Synthetic(4000)], tokenizer: WordPiece(vocab: 64Ki)),
-        model: Encoder(width: 136, depth: 1, heads: 2, sequence: 32, feed_forward: GeluGlu(intermediate: 64)),
+        model: Encoder(width: 136, depth: 1, heads: 2, sequence: 32, feed_forward: Glu(intermediate: 64)),
         objective: MaskedLm(),
         batch: Constant(8),
         micro_batch: 4,

@@ -18,7 +18,7 @@ Recipe(
     name: "grid",
     budget: Budget(time: 1h, device: "rtx-2080-ti"),
     data: Corpus(sources: [Synthetic(4000)], tokenizer: WordPiece(vocab: 4096)),
-    model: Encoder(width: width, depth: 4, heads: heads, sequence: 128, feed_forward: GeluGlu(intermediate: 4 * width)),
+    model: Encoder(width: width, depth: 4, heads: heads, sequence: 128, feed_forward: Glu(intermediate: 4 * width)),
     objective: MaskedLm(rate: 25%),
     batch: Ramp(to: 512, until: 50%),
     optimizer: AdamW(clip: 0.5),

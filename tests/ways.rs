@@ -25,7 +25,7 @@ fn random(base: &Recipe, draws: &mut Draws) -> Recipe {
     recipe.model.width = heads * draws.pick(&[32, 64, 128]);
     recipe.model.depth = draws.pick(&[2, 6, 12, 24, 48]);
     recipe.model.sequence = draws.pick(&[64, 128, 256, 512, 1024]);
-    recipe.model.feed_forward = FeedForward::GeluGlu { intermediate: recipe.model.width * draws.pick(&[2, 4]) };
+    recipe.model.feed_forward = FeedForward::Glu { intermediate: recipe.model.width * draws.pick(&[2, 4]) };
     recipe.data.tokenizer = Tokenizer::WordPiece { vocab: draws.pick(&[4096, 32_768]) };
     recipe.batch = Batch::Constant { size: draws.pick(&[64, 512, 4096]) };
     recipe.objective.prediction = if draws.below(2) == 0 { Prediction::Dense {} } else { Prediction::Sparse { share: None } };
@@ -93,7 +93,7 @@ const LARGE: &str = "Recipe(
     name: \"large\",
     budget: Budget(time: 1h),
     data: Corpus(sources: [Synthetic(2000)], tokenizer: WordPiece(vocab: 4096)),
-    model: Encoder(width: 512, depth: 8, heads: 8, sequence: 512, feed_forward: GeluGlu(intermediate: 2048)),
+    model: Encoder(width: 512, depth: 8, heads: 8, sequence: 512, feed_forward: Glu(intermediate: 2048)),
     objective: MaskedLm(rate: 25%),
     batch: Constant(1024),
     micro_batch: 1024, // all at once

@@ -8,7 +8,7 @@ use super::{Costed, cost};
 use crate::budget::{Estimate, estimate_at};
 use crate::device::{Device, DeviceKind, at_least};
 use crate::recipe::decode::MicroBatch;
-use crate::recipe::settings::{FeedForward, Prediction, Recipe, Recomputation, Tokenizer};
+use crate::recipe::settings::{Prediction, Recipe, Recomputation, Tokenizer};
 use crate::step::recompute::{Kind, Recompute, quarters};
 use crate::units::Bytes;
 
@@ -314,7 +314,7 @@ fn head_step(recipe: &Recipe) -> u64 {
 
 fn smaller(recipe: &Recipe) -> Vec<Smaller> {
     let model = &recipe.model;
-    let FeedForward::GeluGlu { intermediate } = model.feed_forward;
+    let intermediate = model.feed_forward.intermediate();
     let Tokenizer::WordPiece { vocab } = recipe.data.tokenizer;
     // In steps that a person would take, and that matrix products like.
     let below = |now: u64, step: u64, least: u64| {
@@ -342,7 +342,7 @@ fn smaller(recipe: &Recipe) -> Vec<Smaller> {
         Smaller {
             path: "model.feed_forward.intermediate",
             values: below(intermediate, if intermediate > 256 { 64 } else { 2 }, 2),
-            set: |r, n| r.model.feed_forward = FeedForward::GeluGlu { intermediate: n },
+            set: |r, n| r.model.feed_forward = r.model.feed_forward.with_intermediate(n),
         },
         Smaller { path: "model.heads", values: heads, set: |r, n| r.model.heads = n },
         Smaller {

@@ -39,16 +39,32 @@ pub enum Kind {
     LayerNorm,
     /// Rows, width.
     LayerNormGradient,
+    /// Rows, width.
+    RmsNorm,
+    /// Rows, width.
+    RmsNormGradient,
     /// Elements.
-    GeluGlu,
+    Gate,
     /// Elements.
-    GeluGluGradient,
+    GateGradient,
+    /// Elements.
+    Activation,
+    /// Elements.
+    ActivationGradient,
     /// Elements.
     Add,
     /// Sequences, elements of the table.
     AddPosition,
     /// Sequences, elements of the table.
     PositionGradient,
+    /// How often the table is added, elements of it that are used.
+    AddTable,
+    /// How often the table was added, elements of it that are used.
+    TableGradient,
+    /// Elements.
+    Rotate,
+    /// Elements.
+    Scale,
     /// Rows read, width, rows of the table.
     Embedding,
     /// Rows added, width, rows of the table.
@@ -78,7 +94,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 35] = [
         Self::Product,
         Self::ProductTransposeA,
         Self::ProductTransposeB,
@@ -89,11 +105,19 @@ impl Kind {
         Self::AttentionGradient,
         Self::LayerNorm,
         Self::LayerNormGradient,
-        Self::GeluGlu,
-        Self::GeluGluGradient,
+        Self::RmsNorm,
+        Self::RmsNormGradient,
+        Self::Gate,
+        Self::GateGradient,
+        Self::Activation,
+        Self::ActivationGradient,
         Self::Add,
         Self::AddPosition,
         Self::PositionGradient,
+        Self::AddTable,
+        Self::TableGradient,
+        Self::Rotate,
+        Self::Scale,
         Self::Embedding,
         Self::EmbeddingGradient,
         Self::SelectRows,
@@ -147,12 +171,14 @@ impl Work {
                 // The last: the squares of all sequences, which are asked for and zeroed by one thread.
                 [1.0, heads * c * c, heads * c * d, heads * c * c * d, a * b * c * c]
             }
-            Kind::LayerNorm | Kind::LayerNormGradient => {
+            Kind::LayerNorm | Kind::LayerNormGradient | Kind::RmsNorm | Kind::RmsNormGradient => {
                 let rows = in_pieces(a, ROWS, threads);
                 [1.0, rows, rows * b, a * b, 0.0]
             }
             Kind::CrossEntropy | Kind::CrossEntropyGradient => [1.0, shared(a), shared(a) * b, 0.0, 0.0],
-            Kind::AddPosition | Kind::PositionGradient => [1.0, a, shared(a) * b, 0.0, 0.0],
+            Kind::AddPosition | Kind::PositionGradient | Kind::AddTable | Kind::TableGradient => {
+                [1.0, a, shared(a) * b, 0.0, 0.0]
+            }
             Kind::Embedding | Kind::EmbeddingGradient | Kind::ScatterRows => [1.0, a, a * b, b * c, 0.0],
             Kind::SelectRows => [1.0, a, a * b, 0.0, 0.0],
             Kind::MicroStep => [1.0, a, b, 0.0, 0.0],

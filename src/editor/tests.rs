@@ -144,7 +144,7 @@ fn a_field_comes_with_what_its_value_needs() {
     assert_eq!(taken("Recipe(‸)", "evaluation"), "Recipe(evaluation: Evaluation(<>))");
     assert_eq!(
         taken("Recipe(‸)", "model"),
-        "Recipe(model: Encoder(width: <>, depth: <>, heads: <>, sequence: <>, feed_forward: GeluGlu(intermediate: <>)))"
+        "Recipe(model: Encoder(width: <>, depth: <>, heads: <>, sequence: <>, feed_forward: Glu(intermediate: <>)))"
     );
     assert_eq!(taken("Recipe(data: Corpus(‸))", "sources"), "Recipe(data: Corpus(sources: [<>]))");
     assert_eq!(taken("Recipe(budget: Budget(‸))", "time"), "Recipe(budget: Budget(time: <24h>))");
@@ -257,7 +257,7 @@ fn a_field_tells_its_path_its_type_its_range_and_what_it_comes_to() {
     assert_eq!(says(text), ["`model.width`: a whole number, 2 ≤ `width` ≤ 65536, required", "Hidden width D.", "is `768`"]);
     assert_eq!(first_and_last("Recipe(seed: 32‸ + 1)").1, "is `33`");
     assert_eq!(
-        first_and_last("let w = 768;\nRecipe(model: Encoder(feed_forward: GeluGlu(inter‸mediate: 4 * w)))"),
+        first_and_last("let w = 768;\nRecipe(model: Encoder(feed_forward: Glu(inter‸mediate: 4 * w)))"),
         ("`model.feed_forward.intermediate`: a whole number, 2 ≤ `intermediate` ≤ 1048576, required".into(), "is `3072`".into())
     );
     assert_eq!(

@@ -102,7 +102,7 @@ impl<'a> Session<'a> {
         prime(&graphs, job.form, &job.device);
         let (state, position) = match &job.start {
             Start::Fresh => {
-                (State::initial(&graphs.parameters, &graphs.extents, plan.recipe.seed, &job.device), Position::default())
+                (State::initial(&graphs.parameters, graphs.model(), plan.recipe.seed, &job.device), Position::default())
             }
             Start::Checkpoint(checkpoints) => restore(job, &graphs, checkpoints, watch)?,
         };
@@ -507,7 +507,7 @@ fn restore(
     let mut failure = None;
     for (path, position) in checkpoints.iter().rev() {
         let (weights, moments) = (path.join(files::WEIGHTS), path.join(files::OPTIMIZER));
-        match State::load(&graphs.parameters, &graphs.extents, &weights, &moments, &job.device) {
+        match State::load(&graphs.parameters, graphs.model(), &weights, &moments, &job.device) {
             Ok(state) => {
                 watch.say(&format!("resuming after step {} from `{}`", position.step, path.display()));
                 return Ok((state, *position));

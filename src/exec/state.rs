@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use super::error::Error;
 use super::value::{Value, buffer};
 use crate::budget::READ_AT_ONCE;
+use crate::recipe::settings::{Encoder, Positions};
 use crate::rng::{Purpose, Stream};
-use crate::step::Extents;
 use crate::step::parameter::{Init, Parameter, Parameters};
 use crate::units::Bytes;
 
@@ -29,13 +29,13 @@ pub struct State {
     pub second: Vec<Option<Value>>,
     /// Gradients summed so far in this step.
     pub gradients: Vec<Option<Value>>,
-    /// The fixed table of sinusoids.
+    /// The fixed table of places, where the model has one.
     pub table: Option<Value>,
 }
 
 impl State {
     /// The state before the first step.
-    pub fn initial(parameters: &Parameters, extents: &Extents, seed: u64, device: &Device) -> Self {
+    pub fn initial(parameters: &Parameters, model: &Encoder, seed: u64, device: &Device) -> Self {
         let stream = Stream::new(seed, Purpose::Init);
         let weights = parameters.iter().map(|(id, p)| Some(Value::float(initial(p, stream, u64::from(id.0)), device))).collect();
         let zeros = || parameters.iter().map(|(_, p)| Some(Value::float(vec![0.0; p.elements() as usize], device))).collect();
@@ -44,7 +44,7 @@ impl State {
             first: zeros(),
             second: zeros(),
             gradients: vec![None; parameters.iter().len()],
-            table: Some(Value::float(sinusoids(extents.sequence, extents.width), device)),
+            table: places(model).map(|table| Value::float(table, device)),
         }
     }
 
@@ -88,7 +88,7 @@ impl State {
     /// Where a file cannot be read or does not hold exactly the tensors of these parameters.
     pub fn load(
         parameters: &Parameters,
-        extents: &Extents,
+        model: &Encoder,
         weights: &Path,
         moments: &Path,
         device: &Device,
@@ -99,7 +99,7 @@ impl State {
             first: Reader::open(moments)?.load(names(".first_moment"), device)?,
             second: Reader::open(moments)?.load(names(".second_moment"), device)?,
             gradients: vec![None; parameters.iter().len()],
-            table: Some(Value::float(sinusoids(extents.sequence, extents.width), device)),
+            table: places(model).map(|table| Value::float(table, device)),
         })
     }
 }
@@ -120,6 +120,26 @@ fn initial(p: &Parameter, stream: Stream, id: u64) -> Vec<f32> {
             data
         }
     }
+}
+
+/// The fixed table of places of a model, where it has one.
+fn places(model: &Encoder) -> Option<Vec<f32>> {
+    match model.positions {
+        Positions::ScaledSinusoidal {} | Positions::Sinusoidal {} => Some(sinusoids(model.sequence, model.width)),
+        Positions::Rotary { theta } => Some(rotations(model.sequence, model.width / model.heads / 2, theta)),
+        Positions::Learned { .. } | Positions::NoPositions {} => None,
+    }
+}
+
+/// The table `[2·S, D/2H]` of Su et al. 2021: the cosines, then the sines, of s·theta^(−i/(D/2H)).
+pub fn rotations(sequence: u64, half: u64, theta: f64) -> Vec<f32> {
+    let angle = |s: u64, i: u64| s as f64 * libm::exp(-(i as f64) * libm::log(theta) / half as f64);
+    let mut table = vec![0.0; (2 * sequence * half) as usize];
+    for (s, row) in (0..2 * sequence).zip(table.chunks_mut(half.max(1) as usize)) {
+        let of = if s < sequence { libm::cos } else { libm::sin };
+        row.iter_mut().zip(0..half).for_each(|(x, i)| *x = of(angle(s % sequence, i)) as f32);
+    }
+    table
 }
 
 /// The table `[S, D]` of Vaswani et al. 2017: sin and cos of s/10000^(2i/D), the two alternating along a row.

@@ -12,7 +12,7 @@ use crate::recipe::settings::Recipe;
 use crate::recipe::spending::Limit;
 use crate::step::graph::{Node, Pass, Place, StepGraph};
 use crate::step::lifetime::{Bill, Highest, Instant, Lifetimes, highest, timeline};
-use crate::step::op::{Backend, MatMul, Op};
+use crate::step::op::{Backend, Function, MatMul, Op};
 use crate::step::parameter::Parameter;
 use crate::step::recompute::Recompute;
 use crate::step::tensor::{DType, Input, Part, Role, Tensor, TensorId};
@@ -126,7 +126,7 @@ fn extents(graphs: &StepGraphs) -> format::Extents {
         sequence: e.sequence,
         width: e.width,
         heads: e.heads,
-        half: e.half,
+        inner: e.inner,
         depth: e.depth,
         vocabulary: e.vocabulary,
         predicted: e.predicted,
@@ -298,10 +298,20 @@ fn op(op: &Op) -> format::Op {
             format::Op::MatMul { transpose_a: *transpose_a, transpose_b: *transpose_b }
         }
         Op::MatMulAccumulate(op) => format::Op::MatMulAccumulate { transpose_a: op.0.transpose_a, transpose_b: op.0.transpose_b },
-        Op::Attention(op) => format::Op::Attention { heads: op.heads, sequence: op.sequence },
-        Op::AttentionGradient(op) => format::Op::AttentionGradient { heads: op.0.heads, sequence: op.0.sequence },
-        Op::GeluGlu(_) => format::Op::GeluGlu,
-        Op::GeluGluGradient(_) => format::Op::GeluGluGradient,
+        Op::Attention(op) => format::Op::Attention { heads: op.heads, sequence: op.sequence, causal: op.causal },
+        Op::AttentionGradient(op) => {
+            format::Op::AttentionGradient { heads: op.0.heads, sequence: op.0.sequence, causal: op.0.causal }
+        }
+        Op::RmsNorm(op) => format::Op::RmsNorm { eps: op.eps, factor: op.factor },
+        Op::RmsNormGradient(op) => format::Op::RmsNormGradient { factor: op.factor },
+        Op::Gate(op) => format::Op::Gate { function: function(op.0) },
+        Op::GateGradient(op) => format::Op::GateGradient { function: function(op.0) },
+        Op::Activate(op) => format::Op::Activate { function: function(op.0) },
+        Op::ActivateGradient(op) => format::Op::ActivateGradient { function: function(op.0) },
+        Op::AddTable(op) => format::Op::AddTable { period: op.period },
+        Op::TableGradient(op) => format::Op::TableGradient { period: op.period, shape: op.shape.to_vec() },
+        Op::Rotate(op) => format::Op::Rotate { heads: op.heads, sequence: op.sequence, back: op.back },
+        Op::Scale(op) => format::Op::Scale { factor: op.factor },
         Op::Add(_) => format::Op::Add,
         Op::SelectRows(_) => format::Op::SelectRows,
         Op::ScatterRows(op) => format::Op::ScatterRows { total: op.total },
@@ -310,6 +320,18 @@ fn op(op: &Op) -> format::Op {
         Op::SumSquares(_) => format::Op::SumSquares,
         Op::ClipFactor(op) => format::Op::ClipFactor { max: op.max },
         Op::AdamW(op) => format::Op::AdamW { betas: op.betas, eps: op.eps, weight_decay: op.weight_decay },
+    }
+}
+
+fn function(function: Function) -> format::Function {
+    match function {
+        Function::Gelu => format::Function::Gelu,
+        Function::GeluTanh => format::Function::GeluTanh,
+        Function::Relu => format::Function::Relu,
+        Function::SquaredRelu => format::Function::SquaredRelu,
+        Function::Silu => format::Function::Silu,
+        Function::Sigmoid => format::Function::Sigmoid,
+        Function::Tanh => format::Function::Tanh,
     }
 }
 

@@ -57,7 +57,7 @@ pub mod testing {
         name: "test",
         budget: Budget(steps: 20),
         data: Corpus(sources: [Synthetic(2000)], tokenizer: WordPiece(vocab: 512)),
-        model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(intermediate: 64)),
+        model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: Glu(intermediate: 64)),
         objective: MaskedLm(rate: 25%),
         batch: Constant(8),
         micro_batch: 4,

@@ -90,7 +90,7 @@ fn nearest_divisors(n: u64, d: u64) -> Vec<u64> {
 }
 
 fn halves_are_whole(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
-    let FeedForward::GeluGlu { intermediate } = recipe.model.feed_forward;
+    let FeedForward::Glu { intermediate, .. } = recipe.model.feed_forward else { return None };
     (intermediate % 2 == 1).then(|| {
         Diagnostic::error(
             Code::OddIntermediate,
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(codes(|r| r.budget.steps = None), ["no-budget"]);
         assert_eq!(codes(|r| r.data.sources.clear()), ["no-source"]);
         assert_eq!(codes(|r| r.model.heads = 5), ["heads-divide-width"]);
-        assert_eq!(codes(|r| r.model.feed_forward = FeedForward::GeluGlu { intermediate: 65 }), ["odd-intermediate"]);
+        assert_eq!(codes(|r| r.model.feed_forward = r.model.feed_forward.with_intermediate(65)), ["odd-intermediate"]);
         assert_eq!(codes(|r| r.objective.rate.0 = 0.01), ["nothing-masked"]);
         assert_eq!(
             codes(|r| r.objective.prediction = Prediction::Sparse { share: Some(crate::units::Ratio(0.1)) }),

@@ -120,7 +120,7 @@ choice! {
 }
 
 record! {
-    /// A transformer encoder: pre-norm, no biases, scaled-sinusoidal positions, tied decoder.
+    /// A transformer encoder.
     Encoder {
         /// Hidden width D.
         width: u64 [Range::closed(2.0, 65_536.0)];
@@ -132,9 +132,23 @@ record! {
         sequence: u64 [Range::closed(8.0, 65_536.0)];
         /// The feed-forward half of a block.
         feed_forward: FeedForward;
-        /// The normalisation before each half, after the embedding and at the end.
+        /// How tokens look at each other.
+        attention: Attention = "Softmax()";
+        /// How rows are normalised: in the blocks, after the embedding, in the head and at the end.
         norm: Norm = "LayerNorm()";
-        /// Initial weights of matrices and embeddings.
+        /// Where the norms of a block stand.
+        placement: Placement = "PreNorm";
+        /// Which projections have a bias.
+        biases: Biases = "Biases()";
+        /// How the place of a token is told.
+        positions: Positions = "ScaledSinusoidal";
+        /// Rows of a table of token types; the first is added to every token, as all text here is of one type. 0 is no table.
+        token_types: u64 [Range::closed(0.0, 16.0)] = "0";
+        /// From tokens to rows.
+        embedding: Embedding = "Embedding()";
+        /// From rows to scores of the vocabulary.
+        head: Head = "Head()";
+        /// Initial weights of matrices and tables; biases begin at 0, gains at 1.
         init: Initialization = "Normal()";
     }
 }
@@ -142,33 +156,173 @@ record! {
 choice! {
     /// The feed-forward half of a block.
     FeedForward {
-        /// Gated with exact GELU: y = (x·V ⊙ gelu(x·G))·O.
-        GeluGlu {
+        /// Gated (Shazeer 2020): y = (x·V ⊙ f(x·G))·O.
+        Glu {
             /// Width of the input projection, value and gate together (the paper's `intermed_size`); half of it enters the output projection.
             intermediate: u64 [Range::closed(2.0, 1_048_576.0)];
+            /// The function f of the gate.
+            activation: Activation = "Gelu";
+        }
+        /// Plain: y = f(x·A)·O.
+        Mlp {
+            /// Width of the input projection; all of it enters the output projection.
+            intermediate: u64 [Range::closed(1.0, 1_048_576.0)];
+            /// The function f.
+            activation: Activation = "Gelu";
         }
     }
 }
 
 choice! {
-    /// A normalisation.
+    /// How tokens look at each other.
+    Attention {
+        /// Softmax of the scores of queries and keys (Vaswani et al. 2017).
+        Softmax {
+            /// Whether a token looks only at itself and the tokens before it.
+            causal: bool = "false";
+        }
+    }
+}
+
+choice! {
+    /// A function of each element.
+    Activation {
+        /// z·Φ(z) with the exact normal distribution function (Hendrycks & Gimpel 2016).
+        Gelu {}
+        /// z·(1 + tanh(√(2/π)·(z + 0.044715·z³)))/2, the approximation of it.
+        GeluTanh {}
+        /// max(z, 0).
+        Relu {}
+        /// max(z, 0)² (So et al. 2021).
+        SquaredRelu {}
+        /// z/(1 + e⁻ᶻ), also called swish.
+        Silu {}
+        /// 1/(1 + e⁻ᶻ), the gate of the first gated linear units (Dauphin et al. 2017).
+        Sigmoid {}
+        /// tanh(z).
+        Tanh {}
+    }
+}
+
+choice! {
+    /// A normalisation of each row x.
     Norm {
-        /// Layer normalisation with gain and bias.
+        /// (x − mean)/√(variance + eps)·gain + bias, a gain and a bias for each column (Ba, Kiros, Hinton 2016).
         LayerNorm {
             /// Added to the variance.
             eps: f64 [Range::closed(LEAST, 1.0)] = "1e-12";
         }
+        /// x/√(mean of x² + eps)·gain, a gain for each column (Zhang & Sennrich 2019).
+        RmsNorm {
+            /// Added to the mean of the squares.
+            eps: f64 [Range::closed(LEAST, 1.0)] = "1e-6";
+        }
+        /// x/√(‖x‖² + eps²)·gain with one gain, which begins at √D (Nguyen & Salazar 2019).
+        ScaleNorm {
+            /// The length below which a row is not brought to length 1.
+            eps: f64 [Range::closed(1e-12, 1.0)] = "1e-6";
+        }
     }
 }
 
 choice! {
-    /// Initial weights.
+    /// Where the norms of a block stand; f is attention or the feed-forward half.
+    Placement {
+        /// x + f(norm(x)).
+        PreNorm {}
+        /// norm(x + f(x)), as in the first transformers and in BERT.
+        PostNorm {}
+        /// x + norm(f(norm(x))).
+        Sandwich {}
+        /// norm(α·x + f(x)) with α = (2L)^¼ (Wang et al. 2022, "DeepNet").
+        DeepNorm {}
+    }
+}
+
+record! {
+    /// Which projections have a bias.
+    Biases {
+        /// Queries, keys and values.
+        qkv: bool = "false";
+        /// All others: attention's output, the feed-forward half, the projection of a narrower embedding, the head's transform.
+        dense: bool = "false";
+        /// The scores of the vocabulary.
+        decoder: bool = "false";
+    }
+}
+
+choice! {
+    /// How the place of a token is told.
+    Positions {
+        /// Sinusoids times one learned factor, added to the word vectors; the factor begins at D^-½.
+        ScaledSinusoidal {}
+        /// Sinusoids, added to the word vectors (Vaswani et al. 2017).
+        Sinusoidal {}
+        /// A learned table, added to the word vectors.
+        Learned {
+            /// Rows of the table, at least the sequence; the sequence where not given.
+            length: Option<u64> [Range::closed(1.0, 1_048_576.0)];
+        }
+        /// Queries and keys are rotated by angles that grow with the place (Su et al. 2021), first half of a head against its second.
+        Rotary {
+            /// The angle of pair i is place · theta^(−2i/(D/H)).
+            theta: f64 [Range::closed(1.0, 1e9)] = "10_000";
+        }
+        /// Not at all.
+        NoPositions {}
+    }
+}
+
+record! {
+    /// From tokens to rows.
+    Embedding {
+        /// Width of the word table, where it is not D: word vectors are projected up to D, and back before a tied decoder.
+        width: Option<u64> [Range::closed(1.0, 65_536.0)];
+        /// Whether rows are normalised before the first block.
+        norm: bool = "true";
+        /// Whether the word table is also the decoder.
+        tied: bool = "true";
+    }
+}
+
+record! {
+    /// From rows to scores of the vocabulary.
+    Head {
+        /// Whether rows are normalised after the last block.
+        final_norm: bool = "true";
+        /// What is done to rows before the decoder.
+        transform: Transform = "Skipped";
+    }
+}
+
+choice! {
+    /// What is done to rows before the decoder.
+    Transform {
+        /// Nothing.
+        Skipped {}
+        /// A projection D to D.
+        Linear {}
+        /// A projection D to D, the activation of the feed-forward half without its gate, and a norm.
+        Nonlinear {}
+    }
+}
+
+choice! {
+    /// Initial weights: independent draws from N(0, std²).
     Initialization {
-        /// Independent draws from N(0, std²).
+        /// One standard deviation for all.
         Normal {
-            /// Standard deviation.
+            /// It.
             std: f64 [Range::above(0.0, 10.0)] = "0.02";
         }
+        /// √(2/(5·D)), about that of Nguyen & Salazar 2019.
+        Small {}
+        /// √(1/(3·D)), as in Megatron-LM.
+        Megatron {}
+        /// 2/(L·√D) (Wang & Komatsuzaki 2021).
+        Wang {}
+        /// (8·L)^-¼, as the official code does for deepnorm.
+        DeepNorm {}
     }
 }
 
@@ -306,6 +460,58 @@ record! {
         every: Interval = "10min";
         /// How many are kept.
         keep: u64 [Range::closed(1.0, 1_000.0)] = "2";
+    }
+}
+
+impl FeedForward {
+    /// Width of the input projection, value and gate together.
+    pub fn intermediate(&self) -> u64 {
+        let (Self::Glu { intermediate, .. } | Self::Mlp { intermediate, .. }) = *self;
+        intermediate
+    }
+
+    /// The same with another width.
+    #[must_use]
+    pub fn with_intermediate(&self, width: u64) -> Self {
+        let mut other = self.clone();
+        let (Self::Glu { intermediate, .. } | Self::Mlp { intermediate, .. }) = &mut other;
+        *intermediate = width;
+        other
+    }
+
+    /// Width of the rows that enter the output projection.
+    pub fn inner(&self) -> u64 {
+        match *self {
+            Self::Glu { intermediate, .. } => intermediate / 2,
+            Self::Mlp { intermediate, .. } => intermediate,
+        }
+    }
+
+    /// The function of each element.
+    pub fn activation(&self) -> &Activation {
+        let (Self::Glu { activation, .. } | Self::Mlp { activation, .. }) = self;
+        activation
+    }
+}
+
+impl Encoder {
+    /// Width of the word table E.
+    pub fn embedding_width(&self) -> u64 {
+        self.embedding.width.unwrap_or(self.width)
+    }
+}
+
+impl Initialization {
+    /// Standard deviation of the first weights of a model of this width and depth.
+    pub fn std(&self, width: u64, depth: u64) -> f64 {
+        let (d, l) = (width as f64, depth as f64);
+        match *self {
+            Self::Normal { std } => std,
+            Self::Small {} => libm::sqrt(2.0 / (5.0 * d)),
+            Self::Megatron {} => libm::sqrt(1.0 / (3.0 * d)),
+            Self::Wang {} => 2.0 / (l * libm::sqrt(d)),
+            Self::DeepNorm {} => libm::pow(8.0 * l, -0.25),
+        }
     }
 }
 

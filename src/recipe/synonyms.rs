@@ -147,8 +147,8 @@ pub const VARIANT_SYNONYMS: &[(&str, &str)] = &[
     ("triangle2", "Triangle"),
     ("budget-constant", "Constant"),
     ("ScriptableLM", "Encoder"),
-    ("GLU", "GeluGlu"),
-    ("GEGLU", "GeluGlu"),
+    ("GLU", "Glu"),
+    ("GEGLU", "Glu"),
     // Hugging Face
     ("BertConfig", "Encoder"),
     ("BertModel", "Encoder"),

@@ -60,6 +60,11 @@ impl<'a> Differentiator<'a> {
         self.gradients.of(of)
     }
 
+    /// Whether a tensor gets no gradient.
+    pub fn is_constant(&self, id: TensorId) -> bool {
+        self.constants.contains(&id)
+    }
+
     /// A tensor's type.
     pub fn ty(&self, id: TensorId) -> &TensorType {
         self.graph.ty(id)
@@ -72,7 +77,7 @@ impl<'a> Differentiator<'a> {
 
     /// Adds a tensor to the gradient of another.
     pub fn contribute(&mut self, to: TensorId, gradient: TensorId) {
-        if self.constants.contains(&to) {
+        if self.is_constant(to) {
             return;
         }
         let sum = match self.gradient(to) {
@@ -84,7 +89,7 @@ impl<'a> Differentiator<'a> {
 
     /// Adds a matrix product to the gradient of a tensor.
     pub fn contribute_product(&mut self, to: TensorId, product: MatMul, a: TensorId, b: TensorId) {
-        if self.constants.contains(&to) {
+        if self.is_constant(to) {
             return;
         }
         let sum = match self.gradient(to) {

@@ -6,6 +6,7 @@
 //! Invariant: nothing here knows a span, a device's speed, or burn.
 
 pub mod differentiate;
+pub mod forward;
 pub mod graph;
 pub mod lifetime;
 pub mod op;
@@ -19,14 +20,13 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use self::differentiate::{Differentiator, Gradients};
+use self::forward::Forward;
 use self::graph::{Pass, Place, StepGraph};
-use self::op::{
-    AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, SelectRows, SumSquares,
-};
-use self::parameter::{Block, ParameterCounts, Parameters};
+use self::op::{AdamW, ClipFactor, SumSquares};
+use self::parameter::{ParameterCounts, Parameters};
 use self::recompute::{Group, Kinds, Recompute, rewrite};
-use self::tensor::{Input, ParameterId, Role, TensorId, TensorType};
-use crate::recipe::settings::{FeedForward, Norm, Optimizer, Recipe};
+use self::tensor::{ParameterId, Role, TensorId, TensorType};
+use crate::recipe::settings::{Encoder, Optimizer, Recipe};
 use crate::units::Bytes;
 
 /// The extents that every shape of the model follows from.
@@ -40,34 +40,29 @@ pub struct Extents {
     pub width: u64,
     /// Heads H.
     pub heads: u64,
-    /// Width of one half of the gated projection, I/2.
-    pub half: u64,
+    /// Width of the rows that enter the output projection of the feed-forward half.
+    pub inner: u64,
     /// Blocks L.
     pub depth: u64,
     /// Vocabulary V.
     pub vocabulary: u64,
     /// Rows that the decoder sees in a micro-batch N.
     pub predicted: u64,
-    /// Epsilon of the norms.
-    pub eps: f64,
 }
 
 impl Extents {
     /// The extents of a recipe at a micro-batch.
     pub fn new(recipe: &Recipe, batch: u64) -> Self {
         let model = &recipe.model;
-        let FeedForward::GeluGlu { intermediate } = model.feed_forward;
-        let Norm::LayerNorm { eps } = model.norm;
         Self {
             batch,
             sequence: model.sequence,
             width: model.width,
             heads: model.heads,
-            half: intermediate / 2,
+            inner: model.feed_forward.inner(),
             depth: model.depth,
             vocabulary: recipe.vocabulary(),
             predicted: recipe.predicted_rows(batch.saturating_mul(model.sequence)),
-            eps,
         }
     }
 
@@ -118,6 +113,7 @@ pub struct StepGraphs {
     /// What each block that stands in the graphs recomputes, and for how many blocks it stands.
     pub groups: Vec<Group>,
     counts: ParameterCounts,
+    model: Encoder,
     optimizer: Optimizer,
     /// In the order of [`Walk::ALL`], each built when it is first asked for.
     graphs: [OnceLock<Arc<StepGraph>>; Walk::ALL.len()],
@@ -133,9 +129,10 @@ impl StepGraphs {
     /// The graphs of a recipe with one block for each group.
     pub fn folded(recipe: &Recipe, batch: u64, groups: Vec<Group>) -> Self {
         let extents = Extents::new(recipe, batch);
-        let parameters = Parameters::of(recipe, &extents, groups.len() as u64);
+        let parameters = Parameters::of(recipe, groups.len() as u64);
         let counts = parameters.counts(|block| groups.get(block as usize).map_or(1, |group| group.times));
-        Self { extents, parameters, groups, counts, optimizer: recipe.optimizer.clone(), graphs: Default::default() }
+        let (model, optimizer) = (recipe.model.clone(), recipe.optimizer.clone());
+        Self { extents, parameters, groups, counts, model, optimizer, graphs: Default::default() }
     }
 
     /// For how many blocks a block of the graphs stands.
@@ -146,6 +143,16 @@ impl StepGraphs {
     /// The parameters of the model, counted.
     pub fn counts(&self) -> ParameterCounts {
         self.counts
+    }
+
+    /// Shape of the fixed table of positions, where the model has one: see [`Role::PositionTable`].
+    pub fn position_table(&self) -> Option<[u64; 2]> {
+        forward::position_table(&self.model)
+    }
+
+    /// The model that is trained.
+    pub fn model(&self) -> &Encoder {
+        &self.model
     }
 
     /// Bytes of the largest parameter.
@@ -163,7 +170,7 @@ impl StepGraphs {
         self.graphs[walk as usize].get_or_init(|| {
             Arc::new(match walk {
                 Walk::Update => update(&self.parameters, &self.optimizer),
-                Walk::First | Walk::Further | Walk::Evaluate => micro_step(&self.parameters, &self.extents, walk, &self.groups),
+                Walk::First | Walk::Further | Walk::Evaluate => self.micro_step(walk),
             })
         })
     }
@@ -176,45 +183,43 @@ impl StepGraphs {
         }
         self
     }
-}
 
-/// Forward, and backward unless it is an evaluation.
-fn micro_step(parameters: &Parameters, e: &Extents, walk: Walk, groups: &[Group]) -> StepGraph {
-    let mut graph = StepGraph::with_capacity(48 * (groups.len() + 1));
-    let weights = weights(&mut graph, parameters);
-    let mut accumulated = Gradients::default();
-    if walk == Walk::Further {
-        for (weight, gradient) in weights.iter().zip(gradients(&mut graph, parameters)) {
-            accumulated.set(*weight, gradient);
+    /// Forward, and backward unless it is an evaluation.
+    fn micro_step(&self, walk: Walk) -> StepGraph {
+        let Self { parameters, groups, .. } = self;
+        let mut graph = StepGraph::with_capacity(64 * (groups.len() + 1));
+        let weights = weights(&mut graph, parameters);
+        let mut accumulated = Gradients::default();
+        if walk == Walk::Further {
+            for (weight, gradient) in weights.iter().zip(gradients(&mut graph, parameters)) {
+                accumulated.set(*weight, gradient);
+            }
         }
-    }
-    let mut model = Model { graph: &mut graph, e, weights: &weights };
-    let (loss, row_losses, constants) = model.forward(parameters);
-    graph.keep(loss);
-    if walk == Walk::Evaluate {
-        graph.keep(row_losses);
-    }
-    for id in &weights {
-        graph.keep(*id);
-    }
-    for id in &constants {
-        if graph.get(*id).role == Role::PositionTable {
+        let forward = Forward::add(&mut graph, &self.model, &self.extents, parameters, &weights);
+        graph.keep(forward.loss);
+        if walk == Walk::Evaluate {
+            graph.keep(forward.row_losses);
+        }
+        for id in &weights {
             graph.keep(*id);
         }
-    }
-    if walk != Walk::Evaluate {
-        let gradients = Differentiator::new(&mut graph, accumulated, constants).run();
+        for id in &forward.constants {
+            if graph.get(*id).role == Role::PositionTable {
+                graph.keep(*id);
+            }
+        }
+        if walk == Walk::Evaluate {
+            return graph;
+        }
+        let gradients = Differentiator::new(&mut graph, accumulated, forward.constants).run();
         for (i, weight) in weights.iter().enumerate() {
             if let Some(gradient) = gradients.of(*weight) {
                 graph.set_role(gradient, Role::Gradient(ParameterId(i as u32)));
                 graph.keep(gradient);
             }
         }
-        if groups.iter().any(|group| group.kinds != Kinds::default()) {
-            return rewrite(&graph, groups);
-        }
+        if groups.iter().any(|group| group.kinds != Kinds::default()) { rewrite(&graph, groups) } else { graph }
     }
-    graph
 }
 
 fn weights(graph: &mut StepGraph, parameters: &Parameters) -> Vec<TensorId> {
@@ -223,76 +228,6 @@ fn weights(graph: &mut StepGraph, parameters: &Parameters) -> Vec<TensorId> {
 
 fn gradients(graph: &mut StepGraph, parameters: &Parameters) -> Vec<TensorId> {
     parameters.iter().map(|(id, p)| graph.source(TensorType::f32(&p.shape), Role::Gradient(id))).collect()
-}
-
-/// The forward pass in the making.
-struct Model<'a> {
-    graph: &'a mut StepGraph,
-    e: &'a Extents,
-    weights: &'a [TensorId],
-}
-
-impl Model<'_> {
-    fn weight(&self, id: ParameterId) -> TensorId {
-        self.weights[id.0 as usize]
-    }
-
-    fn input(&mut self, input: Input, ty: TensorType) -> TensorId {
-        self.graph.source(ty, Role::Input(input))
-    }
-
-    fn push(&mut self, op: impl Into<op::Op>, inputs: &[TensorId], place: Place) -> TensorId {
-        self.graph.push(op, inputs, Pass::Forward, place)[0]
-    }
-
-    fn norm(&mut self, x: TensorId, (gain, bias): (ParameterId, ParameterId), place: Place) -> TensorId {
-        let (gain, bias) = (self.weight(gain), self.weight(bias));
-        self.push(LayerNorm { eps: self.e.eps }, &[x, gain, bias], place)
-    }
-
-    fn linear(&mut self, x: TensorId, weight: ParameterId, place: Place) -> TensorId {
-        let weight = self.weight(weight);
-        self.push(MatMul::PLAIN, &[x, weight], place)
-    }
-
-    /// Adds the forward pass; gives the loss, the loss of each row and the tensors that get no gradient.
-    fn forward(&mut self, p: &Parameters) -> (TensorId, TensorId, Vec<TensorId>) {
-        let e = *self.e;
-        let tokens = self.input(Input::Tokens, TensorType::i32(&[e.rows()]));
-        let rows = self.input(Input::Rows, TensorType::i32(&[e.predicted]));
-        let labels = self.input(Input::Labels, TensorType::i32(&[e.predicted]));
-        let weights = self.input(Input::Weights, TensorType::f32(&[e.predicted]));
-        let table = self.graph.source(TensorType::f32(&[e.sequence, e.width]), Role::PositionTable);
-
-        let (words, scale) = (self.weight(p.words), self.weight(p.position_scale));
-        let x = self.push(Embedding, &[words, tokens], Place::Embedding);
-        let x = self.push(AddPosition, &[x, table, scale], Place::Embedding);
-        let mut x = self.norm(x, p.embedding_norm, Place::Embedding);
-        for (i, block) in p.blocks.iter().enumerate() {
-            x = self.block(x, block, Place::Block(i as u64));
-        }
-        let x = self.norm(x, p.final_norm, Place::Head);
-        let x = if e.predicted == e.rows() { x } else { self.push(SelectRows, &[x, rows], Place::Head) };
-        let logits = self.push(MatMul::TRANSPOSE_B, &[x, words], Place::Head);
-        let made = self.graph.push(CrossEntropy, &[logits, labels, weights], Pass::Forward, Place::Head);
-        (made[0], made[2], vec![tokens, rows, labels, weights, table])
-    }
-
-    /// x + attention(norm(x)), then the same with the feed-forward half.
-    fn block(&mut self, x: TensorId, b: &Block, place: Place) -> TensorId {
-        let attention = Attention { heads: self.e.heads, sequence: self.e.sequence };
-        let h = self.norm(x, b.attention_norm, place);
-        let [q, k, v] = [b.query, b.key, b.value].map(|w| self.linear(h, w, place));
-        let context = self.push(attention, &[q, k, v], place);
-        let out = self.linear(context, b.output, place);
-        let x = self.push(Add, &[out, x], place);
-
-        let h = self.norm(x, b.feed_forward_norm, place);
-        let [up, gate] = [b.up, b.gate].map(|w| self.linear(h, w, place));
-        let gated = self.push(GeluGlu, &[up, gate], place);
-        let down = self.linear(gated, b.down, place);
-        self.push(Add, &[down, x], place)
-    }
 }
 
 /// Global norm, clipping, AdamW.

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Extents;
 use super::tensor::{ParameterId, Shape};
-use crate::recipe::settings::{Decay, Initialization, Optimizer, Recipe};
+use crate::recipe::settings::{Biases, Decay, Encoder, FeedForward, Norm, Optimizer, Placement, Positions, Recipe, Transform};
 
 /// How a parameter begins.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,12 +20,14 @@ pub enum Init {
 /// What kind of parameter it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
-    /// The word table, which is also the decoder.
+    /// The word table, which is also the decoder where they are tied.
     Embedding,
-    /// The factor of the position table.
-    PositionScale,
+    /// What tells places and types of tokens: the factor of the sinusoids, or a learned table.
+    Position,
     /// Gain or bias of a norm.
     Norm,
+    /// Bias of a projection.
+    Bias,
     /// A matrix.
     Matrix,
 }
@@ -65,35 +66,88 @@ impl Parameter {
     }
 }
 
+/// A projection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// The matrix `[in, out]`.
+    pub weight: ParameterId,
+    /// The bias `[out]`.
+    pub bias: Option<ParameterId>,
+}
+
+/// A normalisation of rows of width D.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NormParameters {
+    /// `[D]`, or `[1]` where one gain is for all columns.
+    pub gain: ParameterId,
+    /// `[D]`, where the norm has one.
+    pub bias: Option<ParameterId>,
+}
+
+/// The input projections of a feed-forward half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inputs {
+    /// Value and gate.
+    Gated(Linear, Linear),
+    /// One projection.
+    Plain(Linear),
+}
+
 /// The parameters of a block.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names are the field's own")]
 pub struct Block {
-    pub attention_norm: (ParameterId, ParameterId),
-    pub query: ParameterId,
-    pub key: ParameterId,
-    pub value: ParameterId,
-    pub output: ParameterId,
-    pub feed_forward_norm: (ParameterId, ParameterId),
-    pub up: ParameterId,
-    pub gate: ParameterId,
-    pub down: ParameterId,
+    pub attention_norm: NormParameters,
+    pub query: Linear,
+    pub key: Linear,
+    pub value: Linear,
+    pub output: Linear,
+    /// The second norm of a sandwich.
+    pub attention_out_norm: Option<NormParameters>,
+    pub feed_forward_norm: NormParameters,
+    pub inputs: Inputs,
+    pub down: Linear,
+    /// The second norm of a sandwich.
+    pub feed_forward_out_norm: Option<NormParameters>,
+}
+
+/// How places are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Places {
+    /// A factor `[1]` of the sinusoids.
+    Factor(ParameterId),
+    /// A table `[M, D]`.
+    Table(ParameterId),
+    /// Without parameters.
+    Fixed,
 }
 
 /// All parameters of a model, in a fixed order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
     all: Vec<Parameter>,
-    /// The word table `[V, D]`.
+    /// The word table `[V, E]`.
     pub words: ParameterId,
-    /// The factor of the position table `[1]`.
-    pub position_scale: ParameterId,
+    /// From E to D.
+    pub word_projection: Option<Linear>,
+    /// The table of token types.
+    pub token_types: Option<ParameterId>,
+    /// How places are told.
+    pub places: Places,
     /// Norm after the embedding.
-    pub embedding_norm: (ParameterId, ParameterId),
+    pub embedding_norm: Option<NormParameters>,
     /// The blocks, first to last.
     pub blocks: Vec<Block>,
-    /// Norm before the decoder.
-    pub final_norm: (ParameterId, ParameterId),
+    /// Norm after the last block.
+    pub final_norm: Option<NormParameters>,
+    /// The head's transform, and its norm where it has one.
+    pub transform: Option<(Linear, Option<NormParameters>)>,
+    /// From D back to E.
+    pub head_projection: Option<Linear>,
+    /// The decoder `[V, D]`, where it is not the word table.
+    pub decoder: Option<ParameterId>,
+    /// The decoder's bias `[V]`.
+    pub decoder_bias: Option<ParameterId>,
 }
 
 /// Counts that a verdict shows.
@@ -103,7 +157,7 @@ pub struct ParameterCounts {
     pub total: u64,
     /// The word table.
     pub embedding: u64,
-    /// All but the word table and the position factor, as the paper counts.
+    /// All but the word table and what tells places and types, as the paper counts.
     pub non_embedding: u64,
     /// Those that weight decay applies to.
     pub decayed: u64,
@@ -111,24 +165,45 @@ pub struct ParameterCounts {
 
 impl Parameters {
     /// The parameters of a recipe's model, with this many blocks.
-    pub fn of(recipe: &Recipe, e: &Extents, blocks: u64) -> Self {
-        let Initialization::Normal { std } = recipe.model.init;
-        let Optimizer::AdamW { decay, .. } = &recipe.optimizer;
-        let mut list = List {
-            all: Vec::with_capacity(5 + 11 * blocks as usize),
-            std,
-            norms_decay: matches!(decay, Decay::Everything {}),
-            block: None,
+    pub fn of(recipe: &Recipe, blocks: u64) -> Self {
+        let model = &recipe.model;
+        let (d, e, v) = (model.width, model.embedding_width(), recipe.vocabulary());
+        let Biases { dense, decoder, .. } = model.biases;
+        let mut list = List::new(recipe, blocks);
+        let words = list.table("embedding.word", v, e, Kind::Embedding);
+        let word_projection =
+            (e != d).then(|| list.linear("embedding.projection", dense.then_some("embedding.projection_bias"), e, d));
+        let token_types =
+            (model.token_types > 0).then(|| list.table("embedding.token_type", model.token_types, d, Kind::Position));
+        let places = list.places(&model.positions, model.sequence, d);
+        let embedding_norm = model.embedding.norm.then(|| list.norm(["embedding.norm.gain", "embedding.norm.bias"]));
+        let blocks = (0..blocks).map(|i| list.block(i)).collect();
+        let final_norm = model.head.final_norm.then(|| list.norm(["final_norm.gain", "final_norm.bias"]));
+        let mut transform = || list.linear("head.transform", dense.then_some("head.transform_bias"), d, d);
+        let transform = match model.head.transform {
+            Transform::Skipped {} => None,
+            Transform::Linear {} => Some((transform(), None)),
+            Transform::Nonlinear {} => Some((transform(), Some(list.norm(["head.norm.gain", "head.norm.bias"])))),
         };
-        let d = e.width;
-        let words = list.add("embedding.word", &[e.vocabulary, d], Kind::Embedding, Init::Normal { std });
-        // The official code begins the factor at D^-½.
-        let position_scale =
-            list.add("embedding.position_scale", &[1], Kind::PositionScale, Init::Constant(1.0 / libm::sqrt(d as f64)));
-        let embedding_norm = list.norm(["embedding.norm.gain", "embedding.norm.bias"], d);
-        let blocks = (0..blocks).map(|i| list.block(i, d, e.half)).collect();
-        let final_norm = list.norm(["final_norm.gain", "final_norm.bias"], d);
-        Self { all: list.all, words, position_scale, embedding_norm, blocks, final_norm }
+        let tied = model.embedding.tied;
+        let head_projection =
+            (tied && e != d).then(|| list.linear("head.projection", dense.then_some("head.projection_bias"), d, e));
+        let decoder_weight = (!tied).then(|| list.table("head.decoder", v, d, Kind::Matrix));
+        let decoder_bias = decoder.then(|| list.bias("head.decoder_bias", v));
+        Self {
+            all: list.all,
+            words,
+            word_projection,
+            token_types,
+            places,
+            embedding_norm,
+            blocks,
+            final_norm,
+            transform,
+            head_projection,
+            decoder: decoder_weight,
+            decoder_bias,
+        }
     }
 
     /// The parameters with their ids.
@@ -149,50 +224,106 @@ impl Parameters {
         ParameterCounts {
             total: sum(&|_| true),
             embedding: sum(&|p| p.kind == Kind::Embedding),
-            non_embedding: sum(&|p| !matches!(p.kind, Kind::Embedding | Kind::PositionScale)),
+            non_embedding: sum(&|p| !matches!(p.kind, Kind::Embedding | Kind::Position)),
             decayed: sum(&|p| p.decays),
         }
     }
 }
 
-struct List {
+struct List<'a> {
     all: Vec<Parameter>,
+    model: &'a Encoder,
     std: f64,
-    norms_decay: bool,
+    everything_decays: bool,
     /// The block that is being listed.
     block: Option<u64>,
 }
 
-impl List {
+impl<'a> List<'a> {
+    fn new(recipe: &'a Recipe, blocks: u64) -> Self {
+        let model = &recipe.model;
+        let Optimizer::AdamW { decay, .. } = &recipe.optimizer;
+        Self {
+            all: Vec::with_capacity(12 + 22 * blocks as usize),
+            model,
+            std: model.init.std(model.width, model.depth),
+            everything_decays: matches!(decay, Decay::Everything {}),
+            block: None,
+        }
+    }
+
     fn add(&mut self, part: &'static str, shape: &[u64], kind: Kind, init: Init) -> ParameterId {
-        let decays = kind != Kind::Norm || self.norms_decay;
+        let decays = !matches!(kind, Kind::Norm | Kind::Bias) || self.everything_decays;
         self.all.push(Parameter { part, shape: Shape::new(shape), kind, decays, init, block: self.block });
         ParameterId((self.all.len() - 1) as u32)
     }
 
-    fn norm(&mut self, [gain, bias]: [&'static str; 2], d: u64) -> (ParameterId, ParameterId) {
-        let gain = self.add(gain, &[d], Kind::Norm, Init::Constant(1.0));
-        let bias = self.add(bias, &[d], Kind::Norm, Init::Constant(0.0));
-        (gain, bias)
-    }
-
-    fn matrix(&mut self, part: &'static str, rows: u64, columns: u64) -> ParameterId {
+    fn table(&mut self, part: &'static str, rows: u64, columns: u64, kind: Kind) -> ParameterId {
         let std = self.std;
-        self.add(part, &[rows, columns], Kind::Matrix, Init::Normal { std })
+        self.add(part, &[rows, columns], kind, Init::Normal { std })
     }
 
-    fn block(&mut self, i: u64, d: u64, half: u64) -> Block {
+    fn bias(&mut self, part: &'static str, columns: u64) -> ParameterId {
+        self.add(part, &[columns], Kind::Bias, Init::Constant(0.0))
+    }
+
+    /// A projection, with a bias where that has a name.
+    fn linear(&mut self, part: &'static str, bias: Option<&'static str>, rows: u64, columns: u64) -> Linear {
+        let weight = self.table(part, rows, columns, Kind::Matrix);
+        Linear { weight, bias: bias.map(|part| self.bias(part, columns)) }
+    }
+
+    fn norm(&mut self, [gain, bias]: [&'static str; 2]) -> NormParameters {
+        let d = self.model.width;
+        let (extent, first) = match self.model.norm {
+            Norm::LayerNorm { .. } | Norm::RmsNorm { .. } => (d, 1.0),
+            Norm::ScaleNorm { .. } => (1, libm::sqrt(d as f64)),
+        };
+        let gain = self.add(gain, &[extent], Kind::Norm, Init::Constant(first));
+        let has_bias = matches!(self.model.norm, Norm::LayerNorm { .. });
+        let bias = has_bias.then(|| self.add(bias, &[d], Kind::Norm, Init::Constant(0.0)));
+        NormParameters { gain, bias }
+    }
+
+    fn places(&mut self, positions: &Positions, sequence: u64, d: u64) -> Places {
+        match positions {
+            // The official code begins the factor at D^-½.
+            Positions::ScaledSinusoidal {} => {
+                let first = Init::Constant(1.0 / libm::sqrt(d as f64));
+                Places::Factor(self.add("embedding.position_scale", &[1], Kind::Position, first))
+            }
+            Positions::Learned { length } => {
+                Places::Table(self.table("embedding.position", length.unwrap_or(sequence), d, Kind::Position))
+            }
+            Positions::Sinusoidal {} | Positions::Rotary { .. } | Positions::NoPositions {} => Places::Fixed,
+        }
+    }
+
+    fn block(&mut self, i: u64) -> Block {
         self.block = Some(i);
+        let model = self.model;
+        let (d, inner) = (model.width, model.feed_forward.inner());
+        let (qkv, dense) = (model.biases.qkv, model.biases.dense);
+        let sandwich = matches!(model.placement, Placement::Sandwich {});
         let block = Block {
-            attention_norm: self.norm(["attention_norm.gain", "attention_norm.bias"], d),
-            query: self.matrix("attention.query", d, d),
-            key: self.matrix("attention.key", d, d),
-            value: self.matrix("attention.value", d, d),
-            output: self.matrix("attention.output", d, d),
-            feed_forward_norm: self.norm(["feed_forward_norm.gain", "feed_forward_norm.bias"], d),
-            up: self.matrix("feed_forward.value", d, half),
-            gate: self.matrix("feed_forward.gate", d, half),
-            down: self.matrix("feed_forward.output", half, d),
+            attention_norm: self.norm(["attention_norm.gain", "attention_norm.bias"]),
+            query: self.linear("attention.query", qkv.then_some("attention.query_bias"), d, d),
+            key: self.linear("attention.key", qkv.then_some("attention.key_bias"), d, d),
+            value: self.linear("attention.value", qkv.then_some("attention.value_bias"), d, d),
+            output: self.linear("attention.output", dense.then_some("attention.output_bias"), d, d),
+            attention_out_norm: sandwich.then(|| self.norm(["attention_out_norm.gain", "attention_out_norm.bias"])),
+            feed_forward_norm: self.norm(["feed_forward_norm.gain", "feed_forward_norm.bias"]),
+            inputs: match model.feed_forward {
+                FeedForward::Glu { .. } => Inputs::Gated(
+                    self.linear("feed_forward.value", dense.then_some("feed_forward.value_bias"), d, inner),
+                    self.linear("feed_forward.gate", dense.then_some("feed_forward.gate_bias"), d, inner),
+                ),
+                FeedForward::Mlp { .. } => {
+                    Inputs::Plain(self.linear("feed_forward.input", dense.then_some("feed_forward.input_bias"), d, inner))
+                }
+            },
+            down: self.linear("feed_forward.output", dense.then_some("feed_forward.output_bias"), inner, d),
+            feed_forward_out_norm: sandwich.then(|| self.norm(["feed_forward_out_norm.gain", "feed_forward_out_norm.bias"])),
         };
         self.block = None;
         block

@@ -170,7 +170,7 @@ pub enum Role {
     FirstMoment(ParameterId),
     /// A parameter's second moment.
     SecondMoment(ParameterId),
-    /// The fixed table of sinusoids, `[S, D]`.
+    /// The fixed table of places: sinusoids `[S, D]`, or cosines and sines of rotations `[2·S, D/2H]`.
     PositionTable,
     /// Fed by the host.
     Input(Input),

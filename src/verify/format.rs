@@ -102,8 +102,8 @@ pub struct Extents {
     pub width: u64,
     /// Heads H.
     pub heads: u64,
-    /// Width of one half of the gated projection, I/2.
-    pub half: u64,
+    /// Width of the rows that enter the output projection of the feed-forward half.
+    pub inner: u64,
     /// Blocks L.
     pub depth: u64,
     /// Vocabulary V.
@@ -132,7 +132,7 @@ pub struct Counts {
     pub total: u64,
     /// The word table.
     pub embedding: u64,
-    /// All but the word table and the position factor.
+    /// All but the word table and what tells places and types.
     pub non_embedding: u64,
     /// Those that weight decay applies to.
     pub decayed: u64,
@@ -275,7 +275,7 @@ pub enum Role {
     FirstMoment(u32),
     /// A parameter's second moment.
     SecondMoment(u32),
-    /// The fixed table of sinusoids.
+    /// The fixed table of places.
     PositionTable,
     /// Fed by the host: token ids after masking.
     Tokens,
@@ -368,11 +368,19 @@ pub enum Op {
     LayerNormGradient,
     MatMul { transpose_a: bool, transpose_b: bool },
     MatMulAccumulate { transpose_a: bool, transpose_b: bool },
-    Attention { heads: u64, sequence: u64 },
-    AttentionGradient { heads: u64, sequence: u64 },
-    GeluGlu,
-    GeluGluGradient,
+    RmsNorm { eps: f64, factor: f64 },
+    RmsNormGradient { factor: f64 },
+    AddTable { period: u64 },
+    TableGradient { period: u64, shape: Vec<u64> },
+    Rotate { heads: u64, sequence: u64, back: bool },
+    Attention { heads: u64, sequence: u64, causal: bool },
+    AttentionGradient { heads: u64, sequence: u64, causal: bool },
+    Gate { function: Function },
+    GateGradient { function: Function },
+    Activate { function: Function },
+    ActivateGradient { function: Function },
     Add,
+    Scale { factor: f64 },
     SelectRows,
     ScatterRows { total: u64 },
     CrossEntropy,
@@ -380,6 +388,19 @@ pub enum Op {
     SumSquares,
     ClipFactor { max: Option<f64> },
     AdamW { betas: (f64, f64), eps: f64, weight_decay: f64 },
+}
+
+/// A function of each element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of `step::op::Function`, where they are described")]
+pub enum Function {
+    Gelu,
+    GeluTanh,
+    Relu,
+    SquaredRelu,
+    Silu,
+    Sigmoid,
+    Tanh,
 }
 
 impl Op {

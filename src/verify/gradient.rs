@@ -94,13 +94,38 @@ impl Backward<'_, '_> {
                 let made = self.emit(Op::LayerNormGradient, &[dy, *x, *mean, *scale, *gain]);
                 [*x, *gain, *bias].into_iter().enumerate().for_each(|(i, to)| self.contribute(to, made.get(i).copied()));
             }
-            (Op::Attention { heads, sequence }, [q, k, v], [_, probabilities]) => {
-                let op = Op::AttentionGradient { heads: *heads, sequence: *sequence };
+            (Op::RmsNorm { factor, .. }, [x, gain], [_, scale]) => {
+                let made = self.emit(Op::RmsNormGradient { factor: *factor }, &[dy, *x, *scale, *gain]);
+                [*x, *gain].into_iter().enumerate().for_each(|(i, to)| self.contribute(to, made.get(i).copied()));
+            }
+            (Op::Attention { heads, sequence, causal }, [q, k, v], [_, probabilities]) => {
+                let op = Op::AttentionGradient { heads: *heads, sequence: *sequence, causal: *causal };
                 let made = self.emit(op, &[dy, *q, *k, *v, *probabilities]);
                 [*q, *k, *v].into_iter().enumerate().for_each(|(i, to)| self.contribute(to, made.get(i).copied()));
             }
-            (Op::GeluGlu, [value, gate], _) => {
-                let made = self.emit(Op::GeluGluGradient, &[dy, *value, *gate]);
+            (Op::Activate { function }, [z], _) => {
+                let made = self.emit(Op::ActivateGradient { function: *function }, &[dy, *z]);
+                self.contribute(*z, made.first().copied());
+            }
+            (Op::Scale { factor }, [x], _) => {
+                let made = self.emit(Op::Scale { factor: *factor }, &[dy]);
+                self.contribute(*x, made.first().copied());
+            }
+            (Op::Rotate { heads, sequence, back }, [x, table], _) => {
+                // The transpose of a rotation is the rotation back.
+                let made = self.emit(Op::Rotate { heads: *heads, sequence: *sequence, back: !back }, &[dy, *table]);
+                self.contribute(*x, made.first().copied());
+            }
+            (Op::AddTable { period }, [x, table], _) => {
+                if !self.constants.contains(table) {
+                    let shape = walk.tensors[*table as usize].shape.clone();
+                    let made = self.emit(Op::TableGradient { period: *period, shape }, &[dy]);
+                    self.contribute(*table, made.first().copied());
+                }
+                self.contribute(*x, Some(dy));
+            }
+            (Op::Gate { function }, [value, gate], _) => {
+                let made = self.emit(Op::GateGradient { function: *function }, &[dy, *value, *gate]);
                 [*value, *gate].into_iter().enumerate().for_each(|(i, to)| self.contribute(to, made.get(i).copied()));
             }
             (Op::Add, [a, b], _) => {

@@ -14,6 +14,7 @@ mod book;
 mod card;
 mod device;
 pub mod format;
+mod forward;
 mod gradient;
 mod graph;
 mod memory;

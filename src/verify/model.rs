@@ -1,7 +1,10 @@
 //! Extents, parameters and batch: what follows from the recipe's fields alone.
 
 use super::format::{Content, Counts, Extents, Parameter};
-use super::recipe::{Batch, Decay, FeedForward, MicroBatch, Optimizer, Prediction, Recipe, Recomputation, Tokenizer};
+use super::recipe::{
+    Batch, Decay, Encoder, FeedForward, MicroBatch, Norm, Optimizer, Placement, Positions, Prediction, Recipe, Recomputation,
+    Tokenizer, Transform,
+};
 use super::{At, Book, Law};
 use crate::units::Ratio;
 
@@ -33,7 +36,6 @@ fn recompute(content: &Content, book: &mut Book) {
 /// Each extent from its field; of the rows, `round(share · B · S)`, half to even, are predicted, one at least.
 fn extents(content: &Content, book: &mut Book) {
     let (recipe, stated) = (&content.recipe, content.extents);
-    let FeedForward::GeluGlu { intermediate } = recipe.model.feed_forward;
     let Tokenizer::WordPiece { vocab } = recipe.data.tokenizer;
     let rows = stated.batch.saturating_mul(recipe.model.sequence);
     let predicted = match &recipe.objective.prediction {
@@ -43,74 +45,166 @@ fn extents(content: &Content, book: &mut Book) {
             ((share * rows as f64).round_ties_even() as u64).min(rows).max(1)
         }
     };
+    let (inner, halves) = match recipe.model.feed_forward {
+        FeedForward::Glu { intermediate, .. } => (intermediate / 2, intermediate.is_multiple_of(2)),
+        FeedForward::Mlp { intermediate, .. } => (intermediate, true),
+    };
     let derived = Extents {
         batch: stated.batch,
         sequence: recipe.model.sequence,
         width: recipe.model.width,
         heads: recipe.model.heads,
-        half: intermediate / 2,
+        inner,
         depth: recipe.model.depth,
         vocabulary: vocab,
         predicted,
     };
     book.equal(Law::Extents, At::field("extents"), stated, derived);
     book.equal(Law::Extents, At::field("micro_tokens"), content.micro_tokens, rows);
-    let halves = stated.half.checked_mul(2);
-    book.equal(Law::Extents, At::field("extents.half"), halves, Some(intermediate));
+    book.hold(Law::Extents, At::field("extents.inner"), halves, stated.inner, "half of an even number");
     let divides = stated.heads > 0 && stated.width.is_multiple_of(stated.heads);
     book.hold(Law::Extents, At::field("extents.heads"), divides, stated.heads, "a divisor of the width");
 }
 
-/// V·D for the words, 1 for the positions, 2·D for each norm; in a block four D·D for attention, and three D·(I/2) for the gate.
+/// Shape of the fixed table of places: a row of sinusoids for each, or a row of cosines and one of sines of half a head's width.
+pub fn position_table(model: &Encoder) -> Option<Vec<u64>> {
+    match model.positions {
+        Positions::ScaledSinusoidal {} | Positions::Sinusoidal {} => Some(vec![model.sequence, model.width]),
+        Positions::Rotary { .. } => Some(vec![model.sequence.saturating_mul(2), model.width / model.heads.max(1) / 2]),
+        Positions::Learned { .. } | Positions::NoPositions {} => None,
+    }
+}
+
+/// What sort of parameter it is, for who decays and who counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Words,
+    Places,
+    Norm,
+    Bias,
+    Matrix,
+}
+
+/// The parameters against the model, and their sums.
 fn parameters(content: &Content, book: &mut Book) {
-    let e = content.extents;
-    let (d, half) = (u128::from(e.width), u128::from(e.half));
-    let norms = 2 * d * (2 + 2 * u128::from(e.depth));
-    let block = 4 * d * d + 3 * d * half;
-    let embedding = u128::from(e.vocabulary) * d;
-    let total = embedding + 1 + norms + u128::from(e.depth).saturating_mul(block);
+    let all = list(&content.recipe.model, content.extents);
     let Optimizer::AdamW { decay, .. } = &content.recipe.optimizer;
-    let norms_decay = matches!(decay, Decay::Everything {});
-    let number = |n: u128| u64::try_from(n).unwrap_or(u64::MAX);
+    let everything = matches!(decay, Decay::Everything {});
+    let decays = |sort: Sort| everything || !matches!(sort, Sort::Norm | Sort::Bias);
+    let elements = |shape: &[u64]| shape.iter().fold(1u128, |n, extent| n.saturating_mul(u128::from(*extent)));
+    let sum = |keep: &dyn Fn(Sort) -> bool| {
+        let kept = all.iter().filter(|(_, _, sort)| keep(*sort)).map(|(_, shape, _)| elements(shape));
+        u64::try_from(kept.fold(0u128, u128::saturating_add)).unwrap_or(u64::MAX)
+    };
     let derived = Counts {
-        total: number(total),
-        embedding: number(embedding),
-        non_embedding: number(total - embedding - 1),
-        decayed: number(if norms_decay { total } else { total - norms }),
+        total: sum(&|_| true),
+        embedding: sum(&|sort| sort == Sort::Words),
+        non_embedding: sum(&|sort| !matches!(sort, Sort::Words | Sort::Places)),
+        decayed: sum(&decays),
     };
     book.equal(Law::Parameters, At::field("counts"), content.counts, derived);
-    let expected = u128::from(e.depth) * 11 + 6;
-    if book.equal(Law::Parameters, At::field("parameters"), content.parameters.len() as u128, expected) {
-        for (stated, derived) in content.parameters.iter().zip(list(e, norms_decay)) {
+    if book.equal(Law::Parameters, At::field("parameters"), content.parameters.len(), all.len()) {
+        for (stated, (name, shape, sort)) in content.parameters.iter().zip(all) {
+            let derived = Parameter { name, shape, decays: decays(sort) };
             book.equal(Law::Parameters, At::field("parameters"), stated, &derived);
         }
     }
 }
 
-/// The parameters in their order.
-fn list(e: Extents, norms_decay: bool) -> Vec<Parameter> {
-    let mut all = Vec::new();
-    let mut add = |name: String, shape: &[u64], decays: bool| all.push(Parameter { name, shape: shape.to_vec(), decays });
-    add("embedding.word".to_owned(), &[e.vocabulary, e.width], true);
-    add("embedding.position_scale".to_owned(), &[1], true);
-    let norm = |add: &mut dyn FnMut(String, &[u64], bool), name: &str| {
-        add(format!("{name}.gain"), &[e.width], norms_decay);
-        add(format!("{name}.bias"), &[e.width], norms_decay);
-    };
-    norm(&mut add, "embedding.norm");
-    for i in 0..e.depth {
-        norm(&mut add, &format!("block.{i}.attention_norm"));
-        for part in ["query", "key", "value", "output"] {
-            add(format!("block.{i}.attention.{part}"), &[e.width, e.width], true);
-        }
-        norm(&mut add, &format!("block.{i}.feed_forward_norm"));
-        for part in ["value", "gate"] {
-            add(format!("block.{i}.feed_forward.{part}"), &[e.width, e.half], true);
-        }
-        add(format!("block.{i}.feed_forward.output"), &[e.half, e.width], true);
+/// A list of parameters in the making.
+struct List<'a> {
+    model: &'a Encoder,
+    all: Vec<(String, Vec<u64>, Sort)>,
+}
+
+impl List<'_> {
+    fn add(&mut self, name: impl Into<String>, shape: &[u64], sort: Sort) {
+        self.all.push((name.into(), shape.to_vec(), sort));
     }
-    norm(&mut add, "final_norm");
-    all
+
+    /// A matrix, and its bias where there is one.
+    fn linear(&mut self, name: &str, [rows, columns]: [u64; 2], biased: bool) {
+        self.add(name, &[rows, columns], Sort::Matrix);
+        if biased {
+            self.add(format!("{name}_bias"), &[columns], Sort::Bias);
+        }
+    }
+
+    fn norm(&mut self, name: &str) {
+        let gains = if matches!(self.model.norm, Norm::ScaleNorm { .. }) { 1 } else { self.model.width };
+        self.add(format!("{name}.gain"), &[gains], Sort::Norm);
+        if matches!(self.model.norm, Norm::LayerNorm { .. }) {
+            self.add(format!("{name}.bias"), &[self.model.width], Sort::Norm);
+        }
+    }
+
+    fn block(&mut self, i: u64, inner: u64) {
+        let (d, qkv, dense) = (self.model.width, self.model.biases.qkv, self.model.biases.dense);
+        let sandwich = matches!(self.model.placement, Placement::Sandwich {});
+        let name = |part: &str| format!("block.{i}.{part}");
+        self.norm(&name("attention_norm"));
+        for part in ["query", "key", "value"] {
+            self.linear(&name(&format!("attention.{part}")), [d, d], qkv);
+        }
+        self.linear(&name("attention.output"), [d, d], dense);
+        if sandwich {
+            self.norm(&name("attention_out_norm"));
+        }
+        self.norm(&name("feed_forward_norm"));
+        let inputs: &[&str] = match self.model.feed_forward {
+            FeedForward::Glu { .. } => &["value", "gate"],
+            FeedForward::Mlp { .. } => &["input"],
+        };
+        for part in inputs {
+            self.linear(&name(&format!("feed_forward.{part}")), [d, inner], dense);
+        }
+        self.linear(&name("feed_forward.output"), [inner, d], dense);
+        if sandwich {
+            self.norm(&name("feed_forward_out_norm"));
+        }
+    }
+}
+
+/// The parameters in their order.
+fn list(model: &Encoder, e: Extents) -> Vec<(String, Vec<u64>, Sort)> {
+    let mut list = List { model, all: Vec::new() };
+    let (d, width) = (model.width, model.embedding.width.unwrap_or(model.width));
+    list.add("embedding.word", &[e.vocabulary, width], Sort::Words);
+    if width != d {
+        list.linear("embedding.projection", [width, d], model.biases.dense);
+    }
+    if model.token_types > 0 {
+        list.add("embedding.token_type", &[model.token_types, d], Sort::Places);
+    }
+    match model.positions {
+        Positions::ScaledSinusoidal {} => list.add("embedding.position_scale", &[1], Sort::Places),
+        Positions::Learned { length } => list.add("embedding.position", &[length.unwrap_or(model.sequence), d], Sort::Places),
+        _ => {}
+    }
+    if model.embedding.norm {
+        list.norm("embedding.norm");
+    }
+    for i in 0..e.depth {
+        list.block(i, e.inner);
+    }
+    if model.head.final_norm {
+        list.norm("final_norm");
+    }
+    if !matches!(model.head.transform, Transform::Skipped {}) {
+        list.linear("head.transform", [d, d], model.biases.dense);
+    }
+    if matches!(model.head.transform, Transform::Nonlinear {}) {
+        list.norm("head.norm");
+    }
+    if !model.embedding.tied {
+        list.add("head.decoder", &[e.vocabulary, d], Sort::Matrix);
+    } else if width != d {
+        list.linear("head.projection", [d, width], model.biases.dense);
+    }
+    if model.biases.decoder {
+        list.add("head.decoder_bias", &[e.vocabulary], Sort::Bias);
+    }
+    list.all
 }
 
 /// The batch at full size, in sequences.

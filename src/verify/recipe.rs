@@ -78,26 +78,108 @@ pub struct Encoder {
     pub heads: u64,
     pub sequence: u64,
     pub feed_forward: FeedForward,
+    pub attention: Attention,
     pub norm: Norm,
+    pub placement: Placement,
+    pub biases: Biases,
+    pub positions: Positions,
+    pub token_types: u64,
+    pub embedding: Embedding,
+    pub head: Head,
     pub init: Initialization,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum FeedForward {
-    GeluGlu { intermediate: u64 },
+    Glu { intermediate: u64, activation: Activation },
+    Mlp { intermediate: u64, activation: Activation },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Attention {
+    Softmax { causal: bool },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Activation {
+    Gelu {},
+    GeluTanh {},
+    Relu {},
+    SquaredRelu {},
+    Silu {},
+    Sigmoid {},
+    Tanh {},
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Norm {
     LayerNorm { eps: f64 },
+    RmsNorm { eps: f64 },
+    ScaleNorm { eps: f64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Placement {
+    PreNorm {},
+    PostNorm {},
+    Sandwich {},
+    DeepNorm {},
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Biases {
+    pub qkv: bool,
+    pub dense: bool,
+    pub decoder: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Positions {
+    ScaledSinusoidal {},
+    Sinusoidal {},
+    Learned { length: Option<u64> },
+    Rotary { theta: f64 },
+    NoPositions {},
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embedding {
+    pub width: Option<u64>,
+    pub norm: bool,
+    pub tied: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    pub final_norm: bool,
+    pub transform: Transform,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Transform {
+    Skipped {},
+    Linear {},
+    Nonlinear {},
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Initialization {
     Normal { std: f64 },
+    Small {},
+    Megatron {},
+    Wang {},
+    DeepNorm {},
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,8 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::format::{Content, Op, Operation, Pass, Place, Walk};
 use super::{At, Book, Law};
 
-/// Kinds in the order of [`Content::recompute`], with how many operations of a block each is.
-const KINDS: [(&str, u64); 5] = [("norms", 2), ("gates", 1), ("attention", 1), ("projections", 5), ("residuals", 2)];
+/// Kinds in the order of [`Content::recompute`].
+const KINDS: [&str; 5] = ["norms", "gates", "attention", "projections", "residuals"];
+
+/// The kind of an operation of a block, where what it makes can be recomputed.
+fn kind(op: &Op) -> Option<usize> {
+    match op {
+        Op::LayerNorm { .. } | Op::RmsNorm { .. } => Some(0),
+        Op::Gate { .. } | Op::Activate { .. } => Some(1),
+        Op::Attention { .. } => Some(2),
+        Op::MatMul { .. } | Op::AddTable { .. } | Op::Rotate { .. } => Some(3),
+        Op::Add | Op::Scale { .. } => Some(4),
+        _ => None,
+    }
+}
 
 /// What was recomputed so far in a walk.
 #[derive(Debug, Default)]
@@ -51,30 +63,61 @@ impl Recomputed {
     }
 
     /// Holds what was recomputed against what is stated.
-    pub fn check(&self, content: &Content, walk: &Walk, output_weight: impl Fn(u64) -> u32, book: &mut Book) {
+    pub fn check(&self, content: &Content, walk: &Walk, book: &mut Book) {
         self.twins_are_read(walk, book);
-        let mut found: BTreeMap<(usize, u64), u64> = BTreeMap::new();
-        for index in &self.done {
-            let operation = &walk.operations[*index];
-            let Place::Block(block) = operation.place else { continue };
-            *found.entry((kind(operation, output_weight(block)), block)).or_default() += 1;
-        }
-        for (k, ((name, each), blocks)) in KINDS.into_iter().zip(content.recompute).enumerate() {
-            let blocks = blocks.min(content.extents.depth);
-            let wanted: BTreeMap<(usize, u64), u64> = (0..blocks).map(|block| ((k, block), each)).collect();
-            let stated = found.iter().filter(|((kind, _), _)| *kind == k).map(|(at, count)| (*at, *count));
-            book.equal(Law::Recompute, At::walk(walk.walk, name), stated.collect::<BTreeMap<_, _>>(), wanted);
+        let wanted = Wanted::of(content, walk, self).again;
+        for (k, name) in KINDS.into_iter().enumerate() {
+            let of = |all: &BTreeSet<usize>| -> Vec<usize> {
+                all.iter().copied().filter(|i| kind(&walk.operations[*i].op) == Some(k)).collect()
+            };
+            book.equal(Law::Recompute, At::walk(walk.walk, name), of(&self.done), of(&wanted));
         }
     }
 }
 
-/// The kind of an operation of a block, whose output projection multiplies by this weight.
-fn kind(operation: &Operation, output_weight: u32) -> usize {
-    match operation.op {
-        Op::LayerNorm { .. } => 0,
-        Op::GeluGlu => 1,
-        Op::Attention { .. } => 2,
-        Op::MatMul { .. } if !operation.inputs.contains(&output_weight) => 3,
-        _ => 4,
+/// What must be recomputed: what backward reads and forward did not keep, and what that needs in turn.
+struct Wanted<'a> {
+    walk: &'a Walk,
+    /// Which operation of forward makes each tensor.
+    made_by: BTreeMap<u32, usize>,
+    /// Tensors of forward that are still there when backward asks for them.
+    kept: BTreeSet<u32>,
+    /// The operations of forward that must be done again.
+    again: BTreeSet<usize>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(content: &Content, walk: &'a Walk, recomputed: &Recomputed) -> Self {
+        let forward = || walk.operations.iter().enumerate().filter(|(_, o)| o.pass == Pass::Forward);
+        let made_by: BTreeMap<u32, usize> = forward().flat_map(|(i, o)| o.outputs.iter().map(move |id| (*id, i))).collect();
+        let backward = walk.operations.iter().filter(|o| o.pass == Pass::Backward);
+        let read: BTreeSet<u32> = backward.flat_map(|o| recomputed.originals(&o.inputs)).collect();
+        // What another place of the model reads, as the next block does, is never made twice.
+        let leaves = |id: &u32| {
+            let place = made_by.get(id).map(|i| walk.operations[*i].place);
+            forward().any(|(_, o)| Some(o.place) != place && o.inputs.contains(id))
+        };
+        let is_again = |i: usize| {
+            let o = &walk.operations[i];
+            let (Place::Block(block), Some(k)) = (o.place, kind(&o.op)) else { return false };
+            block < content.recompute[k] && !o.outputs.iter().any(leaves)
+        };
+        let kept = read.iter().copied().filter(|id| made_by.get(id).is_none_or(|i| !is_again(*i))).collect();
+        let mut wanted = Self { walk, made_by, kept, again: BTreeSet::new() };
+        read.iter().for_each(|id| wanted.ask(*id));
+        wanted
+    }
+
+    /// Backward needs a tensor, itself or for making another again.
+    fn ask(&mut self, id: u32) {
+        let mut asked = vec![id];
+        while let Some(id) = asked.pop() {
+            if let Some(i) = self.made_by.get(&id).copied()
+                && !self.kept.contains(&id)
+                && self.again.insert(i)
+            {
+                asked.extend(&self.walk.operations[i].inputs);
+            }
+        }
     }
 }

@@ -15,11 +15,19 @@ pub fn outputs(op: &Op, inputs: &[Operand<'_>]) -> Option<Vec<Vec<u64>>> {
     let shapes: Vec<&[u64]> = inputs.iter().map(|(shape, _)| *shape).collect();
     match op {
         Op::Embedding | Op::EmbeddingGradient | Op::Zeros { .. } | Op::SelectRows | Op::ScatterRows { .. } => rows(op, &shapes),
-        Op::AddPosition | Op::PositionGradient | Op::LayerNorm { .. } | Op::LayerNormGradient => norms(op, &shapes),
+        Op::AddPosition | Op::PositionGradient | Op::AddTable { .. } | Op::TableGradient { .. } | Op::Rotate { .. } => {
+            places(op, &shapes)
+        }
+        Op::LayerNorm { .. } | Op::LayerNormGradient | Op::RmsNorm { .. } | Op::RmsNormGradient { .. } => norms(op, &shapes),
         Op::MatMul { .. } | Op::MatMulAccumulate { .. } => product(op, &shapes),
-        Op::Attention { heads, sequence } => attention(&shapes, *heads, *sequence),
-        Op::AttentionGradient { heads, sequence } => attention_gradient(&shapes, *heads, *sequence),
-        Op::GeluGlu | Op::GeluGluGradient | Op::Add => alike(op, &shapes),
+        Op::Attention { heads, sequence, .. } => attention(&shapes, *heads, *sequence),
+        Op::AttentionGradient { heads, sequence, .. } => attention_gradient(&shapes, *heads, *sequence),
+        Op::Gate { .. }
+        | Op::GateGradient { .. }
+        | Op::Activate { .. }
+        | Op::ActivateGradient { .. }
+        | Op::Add
+        | Op::Scale { .. } => alike(op, &shapes),
         Op::CrossEntropy | Op::CrossEntropyGradient => losses(op, &shapes),
         Op::SumSquares | Op::ClipFactor { .. } | Op::AdamW { .. } => updates(op, &shapes),
     }
@@ -45,12 +53,46 @@ fn rows(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
     }
 }
 
-fn norms(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
+fn places(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
     match (op, shapes) {
         (Op::AddPosition, [x @ [t, d], [s, width], [1]]) if d == width && *s > 0 && t.is_multiple_of(*s) => {
             Some(vec![x.to_vec()])
         }
         (Op::PositionGradient, [[t, d], [s, width]]) if d == width && *s > 0 && t.is_multiple_of(*s) => Some(vec![vec![1]]),
+        (Op::AddTable { period }, [x @ [t, d], table]) if is_table(table, *period, *d) && t.is_multiple_of(*period) => {
+            Some(vec![x.to_vec()])
+        }
+        (Op::TableGradient { period, shape }, [[t, d]]) if is_table(shape, *period, *d) && t.is_multiple_of(*period) => {
+            Some(vec![shape.clone()])
+        }
+        (Op::Rotate { heads, sequence, .. }, [x @ [t, d], [places, half]])
+            if *sequence > 0
+                && t.is_multiple_of(*sequence)
+                && sequence.checked_mul(2) == Some(*places)
+                && heads.checked_mul(2).and_then(|halves| halves.checked_mul(*half)) == Some(*d) =>
+        {
+            Some(vec![x.to_vec()])
+        }
+        _ => None,
+    }
+}
+
+/// Whether a table has rows of width D for so many places.
+fn is_table(shape: &[u64], period: u64, d: u64) -> bool {
+    let rows = match shape {
+        [width] if *width == d => 1,
+        [rows, width] if *width == d => *rows,
+        _ => 0,
+    };
+    (1..=rows).contains(&period)
+}
+
+fn norms(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
+    match (op, shapes) {
+        (Op::RmsNorm { .. }, [x @ [t, d], [gain]]) if gain == d || *gain == 1 => Some(vec![x.to_vec(), vec![*t]]),
+        (Op::RmsNormGradient { .. }, [dy @ [t, d], x, [scale], [gain]]) if dy == x && t == scale && (gain == d || *gain == 1) => {
+            Some(vec![x.to_vec(), vec![*gain]])
+        }
         (Op::LayerNorm { .. }, [x @ [t, d], [gain], [bias]]) if d == gain && d == bias => {
             Some(vec![x.to_vec(), vec![*t], vec![*t]])
         }
@@ -98,7 +140,8 @@ fn attention_gradient(shapes: &[&[u64]], heads: u64, sequence: u64) -> Option<Ve
 fn alike(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
     let first = *shapes.first()?;
     let (takes, makes) = match op {
-        Op::GeluGluGradient => (3, 2),
+        Op::GateGradient { .. } => (3, 2),
+        Op::Activate { .. } | Op::Scale { .. } => (1, 1),
         _ => (2, 1),
     };
     (shapes.len() == takes && shapes.iter().all(|s| *s == first)).then(|| vec![first.to_vec(); makes])
@@ -130,11 +173,16 @@ pub fn in_place(op: &Op) -> &'static [(usize, usize)] {
     match op {
         Op::EmbeddingGradient
         | Op::AddPosition
+        | Op::AddTable { .. }
+        | Op::Rotate { .. }
         | Op::LayerNormGradient
+        | Op::RmsNormGradient { .. }
+        | Op::Scale { .. }
         | Op::MatMulAccumulate { .. }
         | Op::CrossEntropyGradient => &[(0, 0)],
         Op::Add => &[(0, 0), (1, 0)],
-        Op::GeluGluGradient => &[(1, 0), (2, 1)],
+        Op::GateGradient { .. } => &[(1, 0), (2, 1)],
+        Op::ActivateGradient { .. } => &[(1, 0)],
         Op::AdamW { .. } => &[(0, 0), (2, 1), (3, 2)],
         _ => &[],
     }

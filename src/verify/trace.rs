@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::format::{Content, Op, Pass, Place, Role, Walk, WalkName};
 use super::graph::producers;
-use super::recipe::{Norm, Optimizer};
+use super::recipe::Optimizer;
 use super::recompute::Recomputed;
-use super::{At, Book, Law, gradient};
+use super::{At, Book, Law, forward, gradient};
 
 /// A walk that is followed operation by operation.
 pub struct Trace<'a> {
@@ -73,18 +73,9 @@ impl Trace<'_> {
         self.sources.get(&role).copied().unwrap_or(NONE)
     }
 
-    fn weight(&self, name: &str) -> u32 {
+    /// The weight of this name.
+    pub fn weight(&self, name: &str) -> u32 {
         self.names.get(name).map_or(NONE, |p| self.source(Role::Weight(*p)))
-    }
-
-    fn norm(&mut self, x: u32, name: &str, eps: f64, place: Place) -> u32 {
-        let inputs = [x, self.weight(&format!("{name}.gain")), self.weight(&format!("{name}.bias"))];
-        self.one(Op::LayerNorm { eps }, &inputs, Pass::Forward, place)
-    }
-
-    fn linear(&mut self, x: u32, name: &str, place: Place) -> u32 {
-        let weight = self.weight(name);
-        self.one(Op::MatMul { transpose_a: false, transpose_b: false }, &[x, weight], Pass::Forward, place)
     }
 }
 
@@ -104,9 +95,9 @@ pub fn check(content: &Content, walk: &Walk, book: &mut Book) {
     };
     let kept = match walk.walk {
         WalkName::Update => vec![update(content, &mut trace)],
-        WalkName::Evaluate => forward(content, &mut trace).into_iter().step_by(2).collect(),
+        WalkName::Evaluate => forward::follow(content, &mut trace).into_iter().step_by(2).collect(),
         WalkName::First | WalkName::Further => {
-            let loss = forward(content, &mut trace).into_iter().take(1).collect();
+            let loss = forward::follow(content, &mut trace).into_iter().take(1).collect();
             let forward = trace.next;
             trace.law = Law::Gradient;
             gradient::check(&walk.operations[..forward.min(walk.operations.len())], walk, content.parameters.len(), &mut trace);
@@ -117,55 +108,13 @@ pub fn check(content: &Content, walk: &Walk, book: &mut Book) {
         return;
     }
     let (law, next) = (trace.law, trace.next);
-    let Trace { again, sources, names, book, .. } = trace;
-    let weight = |name: &str| names.get(name).and_then(|p| sources.get(&Role::Weight(*p))).copied().unwrap_or(NONE);
+    let Trace { again, book, .. } = trace;
     if matches!(walk.walk, WalkName::First | WalkName::Further) {
-        again.check(content, walk, |block| weight(&format!("block.{block}.attention.output")), book);
+        again.check(content, walk, book);
     }
     book.equal(law, At::walk(walk.walk, "operations"), walk.operations.len(), next);
     let activations = walk.results.iter().copied().filter(|id| walk.tensors[*id as usize].role == Role::Activation);
     book.equal(Law::Role, At::walk(walk.walk, "results"), activations.collect::<Vec<u32>>(), kept);
-}
-
-/// A pre-norm encoder with tied decoder; gives the outputs of the loss: the loss, the log-sum-exp and the loss of each row.
-fn forward(content: &Content, t: &mut Trace<'_>) -> Vec<u32> {
-    let e = &content.extents;
-    let Norm::LayerNorm { eps } = content.recipe.model.norm;
-    let words = t.weight("embedding.word");
-    let x = t.one(Op::Embedding, &[words, t.source(Role::Tokens)], Pass::Forward, Place::Embedding);
-    let position = [x, t.source(Role::PositionTable), t.weight("embedding.position_scale")];
-    let x = t.one(Op::AddPosition, &position, Pass::Forward, Place::Embedding);
-    let mut x = t.norm(x, "embedding.norm", eps, Place::Embedding);
-    for i in 0..e.depth {
-        if t.lost {
-            return Vec::new();
-        }
-        x = block(content, t, x, i);
-    }
-    let mut x = t.norm(x, "final_norm", eps, Place::Head);
-    if e.predicted != content.micro_tokens {
-        x = t.one(Op::SelectRows, &[x, t.source(Role::Rows)], Pass::Forward, Place::Head);
-    }
-    let logits = t.one(Op::MatMul { transpose_a: false, transpose_b: true }, &[x, words], Pass::Forward, Place::Head);
-    let inputs = [logits, t.source(Role::Labels), t.source(Role::LossWeights)];
-    t.expect(Op::CrossEntropy, &inputs, Pass::Forward, Place::Head)
-}
-
-/// x + attention(norm(x)), then the same with the gated half.
-fn block(content: &Content, t: &mut Trace<'_>, x: u32, i: u64) -> u32 {
-    let e = &content.extents;
-    let Norm::LayerNorm { eps } = content.recipe.model.norm;
-    let place = Place::Block(i);
-    let h = t.norm(x, &format!("block.{i}.attention_norm"), eps, place);
-    let [q, k, v] = ["query", "key", "value"].map(|part| t.linear(h, &format!("block.{i}.attention.{part}"), place));
-    let context = t.one(Op::Attention { heads: e.heads, sequence: e.sequence }, &[q, k, v], Pass::Forward, place);
-    let out = t.linear(context, &format!("block.{i}.attention.output"), place);
-    let x = t.one(Op::Add, &[out, x], Pass::Forward, place);
-    let h = t.norm(x, &format!("block.{i}.feed_forward_norm"), eps, place);
-    let [value, gate] = ["value", "gate"].map(|part| t.linear(h, &format!("block.{i}.feed_forward.{part}"), place));
-    let gated = t.one(Op::GeluGlu, &[value, gate], Pass::Forward, place);
-    let down = t.linear(gated, &format!("block.{i}.feed_forward.output"), place);
-    t.one(Op::Add, &[down, x], Pass::Forward, place)
 }
 
 /// The sum of squares of every gradient, the clip factor, then every parameter; gives the factor.

@@ -50,6 +50,7 @@ pub fn on_cpu(op: &Op, inputs: &[&Tensor], cpu: Cpu) -> u64 {
             copies().saturating_add(sequence.saturating_mul(*sequence).saturating_mul(4)).saturating_mul(cpu.threads)
         }
         Op::LayerNormGradient => bytes(inputs[4]).saturating_mul(2 * inputs[0].shape[0].div_ceil(NORM_ROWS)),
+        Op::RmsNormGradient { .. } => inputs[0].shape[1].saturating_mul(4).saturating_mul(inputs[0].shape[0].div_ceil(NORM_ROWS)),
         Op::PositionGradient => (inputs[0].shape[0] / inputs[1].shape[0]).saturating_mul(8),
         Op::SumSquares => partial_sums(inputs[0]),
         Op::ClipFactor { .. } => inputs.len() as u64 * 8,
@@ -67,12 +68,12 @@ pub fn products(op: &Op, inputs: &[&Tensor], cpu: Cpu) -> Vec<Taken> {
     match op {
         Op::MatMul { transpose_a, transpose_b } => whole([*transpose_a, *transpose_b], inputs[0], inputs[1]),
         Op::MatMulAccumulate { transpose_a, transpose_b } => whole([*transpose_a, *transpose_b], inputs[1], inputs[2]),
-        Op::Attention { heads, sequence } => {
+        Op::Attention { heads, sequence, .. } => {
             let (s, d) = (*sequence, inputs[0].shape[1] / heads);
             // Q·Kᵀ and P·V.
             in_head(cpu, &[of([false, true], (s, s, d)), of([false, false], (s, d, s))])
         }
-        Op::AttentionGradient { heads, sequence } => {
+        Op::AttentionGradient { heads, sequence, .. } => {
             let (s, d) = (*sequence, inputs[0].shape[1] / heads);
             // Pᵀ·dO for V and dSᵀ·Q for K, dO·Vᵀ, dS·K.
             in_head(cpu, &[of([true, false], (s, d, s)), of([false, true], (s, s, d)), of([false, false], (s, d, s))])

@@ -46,7 +46,7 @@ fn shapes() -> Vec<(Recipe, u64, Recompute)> {
                 recipe.model.depth = depth;
                 recipe.model.width = width;
                 recipe.model.heads = width / 64;
-                recipe.model.feed_forward = FeedForward::GeluGlu { intermediate: 4 * width };
+                recipe.model.feed_forward = FeedForward::Glu { intermediate: 4 * width };
                 shapes.push((recipe, micro_batch, Recompute([again, again, again / 2, 0, 0])));
             }
         }

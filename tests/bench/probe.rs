@@ -70,7 +70,7 @@ fn draw(draws: &mut Draws) -> (String, String) {
     name: \"drawn\",
     budget: Budget(steps: 2),
     data: Corpus(sources: [Synthetic(1000)], tokenizer: WordPiece(vocab: {vocabulary})),
-    model: Encoder(width: {width}, depth: {depth}, heads: {heads}, sequence: {sequence}, feed_forward: GeluGlu(intermediate: {intermediate})),
+    model: Encoder(width: {width}, depth: {depth}, heads: {heads}, sequence: {sequence}, feed_forward: Glu(intermediate: {intermediate})),
     objective: MaskedLm(rate: 25%, prediction: {prediction}),
     batch: Constant({}),
     micro_batch: {batch},
@@ -105,7 +105,7 @@ fn runner(name: String, text: &str, home: &Path, device: &Device) -> Option<Runn
     if !FLOPS.contains(&flops) {
         return None;
     }
-    let state = State::initial(&graphs.parameters, &graphs.extents, recipe.seed, device);
+    let state = State::initial(&graphs.parameters, graphs.model(), recipe.seed, device);
     let predicted = check(text, home);
     let by_data_sheet = check(text, &home.join("nothing"));
     let shards = tokens(&recipe, 8 * recipe.full_batch());

@@ -127,7 +127,7 @@ fn recipe(draw: &mut Draw, size: Size, name: &str) -> String {
     data: Corpus(sources: [Synthetic(4000)], tokenizer: WordPiece(vocab: {vocabulary})),
     model: Encoder(
         width: {width}, depth: {depth}, heads: {heads}, sequence: {sequence},
-        feed_forward: GeluGlu(intermediate: {intermediate}),
+        feed_forward: Glu(intermediate: {intermediate}),
     ),
     objective: MaskedLm(rate: {rate}, prediction: {prediction}, protect_special: {protect}),
     batch: {batch},

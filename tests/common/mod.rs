@@ -108,7 +108,7 @@ pub fn small(budget: &str, more: &str) -> String {
     name: "small",
     budget: Budget({budget}),
     data: Corpus(sources: [Synthetic(4000)], tokenizer: WordPiece(vocab: 512)),
-    model: Encoder(width: 32, depth: 2, heads: 4, sequence: 32, feed_forward: GeluGlu(intermediate: 64)),
+    model: Encoder(width: 32, depth: 2, heads: 4, sequence: 32, feed_forward: Glu(intermediate: 64)),
     objective: MaskedLm(rate: 25%),
     batch: Ramp(to: 16, until: 50%),
     micro_batch: 4,

@@ -69,7 +69,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     t("the recipe has twice the heads", "extents", |c| Some(c.recipe.model.heads *= 2)),
     t("the recipe's sequence is longer", "extents", |c| Some(c.recipe.model.sequence += 8)),
     t("the recipe's gate is wider", "extents", |c| {
-        let FeedForward::GeluGlu { intermediate } = &mut c.recipe.model.feed_forward;
+        let FeedForward::Glu { intermediate } = &mut c.recipe.model.feed_forward;
         Some(*intermediate += 2)
     }),
     t("the recipe's vocabulary is larger", "extents", |c| {
@@ -117,7 +117,7 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(())
     }),
     t("the gate's projection is of an odd width", "extents", |c| {
-        let FeedForward::GeluGlu { intermediate } = &mut c.recipe.model.feed_forward;
+        let FeedForward::Glu { intermediate } = &mut c.recipe.model.feed_forward;
         Some(*intermediate += 1)
     }),
     // Parameters.
@@ -190,9 +190,9 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(c.walks[0].tensors[id].shape.reverse())
     }),
     t("an activation is transposed", "shape", |c| turn(c, First, "Embedding")),
-    t("a gradient is transposed", "shape", |c| turn(c, First, "GeluGluGradient")),
+    t("a gradient is transposed", "shape", |c| turn(c, First, "GluGradient")),
     t("the gate's result is narrower", "shape", |c| {
-        let id = op(c, Evaluate, "GeluGlu")?.outputs[0] as usize;
+        let id = op(c, Evaluate, "Glu")?.outputs[0] as usize;
         Some(c.walks[3].tensors[id].shape[1] -= 1)
     }),
     t("probabilities have fewer heads", "shape", |c| {
@@ -269,12 +269,12 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(o.in_place.push((o.inputs[0], o.outputs[0])))
     }),
     t("an operation that cannot writes in place", "in-place", |c| {
-        let o = op(c, Evaluate, "GeluGlu")?;
+        let o = op(c, Evaluate, "Glu")?;
         Some(o.in_place.push((o.inputs[0], o.outputs[0])))
     }),
     t("a weight's update is not in place", "in-place", |c| op(c, Update, "AdamW")?.in_place.pop().map(|_| ())),
     t("pairs in place are crossed", "in-place", |c| {
-        let o = op(c, First, "GeluGluGradient")?;
+        let o = op(c, First, "GluGradient")?;
         o.in_place = vec![(o.inputs[1], o.outputs[1]), (o.inputs[2], o.outputs[0])];
         Some(())
     }),
@@ -405,7 +405,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     t("another limit is added to the budget", "run", |c| Some(c.recipe.budget.steps = Some(1))),
     // The model and its gradient.
     t("query and key change places", "model", |c| Some(op(c, Evaluate, "Attention")?.inputs.swap(0, 1))),
-    t("value and gate change places", "model", |c| Some(op(c, First, "GeluGlu")?.inputs.swap(0, 1))),
+    t("value and gate change places", "model", |c| Some(op(c, First, "Glu")?.inputs.swap(0, 1))),
     t("a norm has another epsilon", "model", |c| Some(op(c, Further, "LayerNorm")?.op = Op::LayerNorm { eps: 1e-5 })),
     t("an operation is said to be in another block", "model", |c| Some(op(c, First, "Attention")?.place = Place::Block(1))),
     t("an operation of forward is said to be backward", "model", |c| Some(op(c, Evaluate, "MatMul")?.pass = Pass::Backward)),
@@ -425,7 +425,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     }),
     t("the update of a parameter is left out", "model", |c| c.walks[2].operations.pop().map(|_| ())),
     t("a gradient is taken of another activation", "gradient", |c| {
-        let o = op(c, First, "GeluGluGradient")?;
+        let o = op(c, First, "GluGradient")?;
         Some(o.inputs.swap(1, 2))
     }),
     t("the gradients of query and key change places", "gradient", |c| {
@@ -450,7 +450,7 @@ pub const CARRIED_THROUGH: &[Tampering] = &[
         move_death(c, Further, i, i - 1)
     }),
     t("an operation that cannot writes in place", "in-place", |c| {
-        let i = at(c, First, "GeluGluGradient")?;
+        let i = at(c, First, "GluGradient")?;
         let o = &mut c.walks[0].operations[i];
         o.in_place.clear();
         Some(())

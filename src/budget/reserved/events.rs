@@ -94,9 +94,9 @@ impl Schedule {
 fn start(graphs: &StepGraphs, identities: Identities) -> Vec<Event> {
     let lists: [fn(ParameterId) -> Role; 3] = [Role::Weight, Role::FirstMoment, Role::SecondMoment];
     let parameters = lists.into_iter().flat_map(|role| graphs.parameters.iter().map(move |(id, p)| (role(id), p.elements())));
-    let table = (Role::PositionTable, graphs.extents.sequence * graphs.extents.width);
+    let table = graphs.position_table().map(|[rows, columns]| (Role::PositionTable, rows * columns));
     let reserve = |(role, elements)| Some(Event::Reserve { id: identities.state(role)?, bytes: tensor_bytes(&[elements], 4) });
-    parameters.chain([table]).filter_map(reserve).collect()
+    parameters.chain(table).filter_map(reserve).collect()
 }
 
 /// The events of a walk: what its plain form takes and gives back, temporaries included.

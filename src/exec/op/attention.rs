@@ -1,6 +1,6 @@
 //! Softmax attention.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::{Frame, Plain, Run, flat};
@@ -56,8 +56,10 @@ impl Run for Attention {
             for (h, p) in probabilities.chunks_exact_mut(shape.sequence * shape.sequence).enumerate() {
                 let (head, square) = (shape.head(h), shape.square());
                 product((p, square), (q, head), (k, head.transposed()), 0.0, 1.0, Threads::One);
-                for row in p.chunks_exact_mut(shape.sequence) {
-                    softmax(row, shape.scale());
+                for (i, row) in p.chunks_exact_mut(shape.sequence).enumerate() {
+                    let (seen, unseen) = row.split_at_mut(if self.causal { i + 1 } else { shape.sequence });
+                    softmax(seen, shape.scale());
+                    unseen.fill(0.0);
                 }
                 product((context, head), (p, square), (v, head), 0.0, 1.0, Threads::One);
             }
@@ -68,11 +70,19 @@ impl Run for Attention {
         let shape = Shape::new(*self, x.dim(0, 1));
         let [q, k, v] = [0, 1, 2].map(|i| apart(x.flat(i), shape));
         let scores = q.matmul(k.transpose()) * f64::from(shape.scale());
+        let scores = if self.causal { scores + future(shape.sequence, x.device) } else { scores };
         let top = scores.clone().max_dim(3);
         let e = (scores - top).exp();
         let p = e.clone() / e.sum_dim(3);
         vec![together(p.clone().matmul(v)), flat(p)]
     }
+}
+
+/// −∞ for each pair of a token and a later one, else 0: `[1, 1, S, S]`.
+fn future(sequence: usize, device: &Device) -> Tensor<4> {
+    let score = |i: usize| if i % sequence > i / sequence { f32::NEG_INFINITY } else { 0.0 };
+    let scores: Vec<f32> = (0..sequence * sequence).map(score).collect();
+    Tensor::from_data(TensorData::new(scores, [1, 1, sequence, sequence]), (device, DType::F32))
 }
 
 /// `[B·S·D]` → `[B, H, S, D/H]`.

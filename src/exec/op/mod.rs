@@ -4,15 +4,19 @@
 //! Every operation has a *plain* form, a chain of burn's tensor operations that runs on any device, and a *host* form, a
 //! fused kernel on slices for the CPU. Both are held against burn's autodiff.
 
+mod activation;
 mod attention;
 mod embedding;
-mod feed_forward;
 mod loss;
 mod matmul;
 mod norm;
 mod position;
 mod residual;
+mod rms_norm;
+mod rotary;
 mod rows;
+mod scale;
+mod table;
 mod update;
 
 #[cfg(test)]
@@ -153,15 +157,23 @@ pub fn runner(op: &Op) -> &dyn Run {
         Op::Zeros(op) => op,
         Op::AddPosition(op) => op,
         Op::PositionGradient(op) => op,
+        Op::AddTable(op) => op,
+        Op::TableGradient(op) => op,
+        Op::Rotate(op) => op,
+        Op::RmsNorm(op) => op,
+        Op::RmsNormGradient(op) => op,
         Op::LayerNorm(op) => op,
         Op::LayerNormGradient(op) => op,
         Op::MatMul(op) => op,
         Op::MatMulAccumulate(op) => op,
         Op::Attention(op) => op,
         Op::AttentionGradient(op) => op,
-        Op::GeluGlu(op) => op,
-        Op::GeluGluGradient(op) => op,
+        Op::Gate(op) => op,
+        Op::GateGradient(op) => op,
+        Op::Activate(op) => op,
+        Op::ActivateGradient(op) => op,
         Op::Add(op) => op,
+        Op::Scale(op) => op,
         Op::SelectRows(op) => op,
         Op::ScatterRows(op) => op,
         Op::CrossEntropy(op) => op,

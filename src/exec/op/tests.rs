@@ -10,8 +10,8 @@ use crate::rng::{Purpose, Stream};
 use crate::step::differentiate::{Differentiator, Gradients};
 use crate::step::graph::{Pass, Place, StepGraph};
 use crate::step::op::{
-    AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, MatMulAccumulate, Op,
-    SelectRows, Signature, SumSquares,
+    Activate, AdamW, Add, AddPosition, AddTable, Attention, ClipFactor, CrossEntropy, Embedding, Function, Gate, LayerNorm,
+    MatMul, MatMulAccumulate, Op, RmsNorm, Rotate, Scale, SelectRows, Signature, SumSquares,
 };
 use crate::step::tensor::{ParameterId, Role, TensorId, TensorType};
 
@@ -190,13 +190,47 @@ fn layer_norm_over_more_rows_than_one_partial_sum() {
 }
 
 #[test]
-fn attention() {
-    agrees(Attention { heads: 3, sequence: 8 }, &[normal(&[32, 12]), normal(&[32, 12]), normal(&[32, 12])]);
+fn norms_that_do_not_centre_with_a_gain_for_each_column_and_with_one() {
+    for (eps, factor) in [(1e-6, 1.0), (0.3, 0.7)] {
+        agrees(RmsNorm { eps, factor }, &[normal(&[150, 24]), normal(&[24])]);
+        agrees(RmsNorm { eps, factor }, &[normal(&[150, 24]), normal(&[1])]);
+    }
 }
 
 #[test]
-fn gelu_glu_over_more_than_one_piece() {
-    agrees(GeluGlu, &[normal(&[300, 64]), normal(&[300, 64])]);
+fn attention() {
+    for causal in [false, true] {
+        agrees(Attention { heads: 3, sequence: 8, causal }, &[normal(&[32, 12]), normal(&[32, 12]), normal(&[32, 12])]);
+    }
+}
+
+#[test]
+fn every_function_alone_and_as_a_gate_over_more_than_one_piece() {
+    for function in Function::ALL {
+        agrees(Activate(function), &[normal(&[300, 64])]);
+        agrees(Gate(function), &[normal(&[300, 64]), normal(&[300, 64])]);
+    }
+}
+
+#[test]
+fn rows_of_a_table_in_turn_with_rows_that_are_not_used() {
+    agrees(AddTable { period: 1 }, &[normal(&[150, 300]), normal(&[300])]);
+    agrees(AddTable { period: 1 }, &[normal(&[150, 5]), normal(&[2, 5])]);
+    agrees(AddTable { period: 6 }, &[normal(&[420, 5]), normal(&[6, 5])]);
+    agrees(AddTable { period: 6 }, &[normal(&[12, 5]), normal(&[9, 5])]);
+    agrees(AddTable { period: 4 }, &[normal(&[12, 5]), Given::Fixed(vec![4, 5])]);
+}
+
+#[test]
+fn rotations_and_their_way_back() {
+    for back in [false, true] {
+        agrees(Rotate { heads: 3, sequence: 4, back }, &[normal(&[12, 18]), Given::Fixed(vec![8, 3])]);
+    }
+}
+
+#[test]
+fn a_tensor_times_a_number() {
+    agrees(Scale { factor: -1.5 }, &[normal(&[40, 3])]);
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Chain {
     name: \"probe\",
     budget: Budget(steps: 1),
     data: Corpus(sources: [Synthetic(1000)], tokenizer: WordPiece(vocab: {vocabulary})),
-    model: Encoder(width: {width}, depth: {depth}, heads: {heads}, sequence: {sequence}, feed_forward: GeluGlu(intermediate: {intermediate})),
+    model: Encoder(width: {width}, depth: {depth}, heads: {heads}, sequence: {sequence}, feed_forward: Glu(intermediate: {intermediate})),
     objective: MaskedLm(rate: 25%, prediction: {prediction}),
     batch: Constant({batch}),
     micro_batch: {batch},

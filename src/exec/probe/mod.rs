@@ -92,7 +92,7 @@ fn held(graphs: &StepGraphs) -> Bytes {
 }
 
 fn trainer(recipe: &Recipe, graphs: StepGraphs, bench: &Bench<'_>) -> Trainer {
-    let state = State::initial(&graphs.parameters, &graphs.extents, recipe.seed, bench.device);
+    let state = State::initial(&graphs.parameters, graphs.model(), recipe.seed, bench.device);
     Trainer::new(graphs, state, bench.form, bench.device)
 }
 

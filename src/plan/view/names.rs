@@ -56,7 +56,7 @@ impl<'a> Names<'a> {
         match self.parameters.get(id).kind {
             Kind::Embedding => "word embedding",
             Kind::Matrix => "matrices of the blocks",
-            Kind::Norm | Kind::PositionScale => "norms and scales",
+            Kind::Norm | Kind::Bias | Kind::Position => "norms, biases and places",
         }
     }
 

@@ -125,7 +125,7 @@ mod tests {
                 name: "all", seed: 7,
                 budget: (time: Some(24h), tokens: None, flops: 3EFLOP, memory: 1.5GiB, device: 'x'),
                 data: (sources: [Text("a"), Synthetic(sentences: 1e3)], tokenizer: WordPiece(1Ki), normalize: [Ascii], validation: 0.1),
-                model: (width: 2 * 16, depth: 2, heads: 4, sequence: 16, feed_forward: GeluGlu(64), norm: LayerNorm, init: Normal(5%)),
+                model: (width: 2 * 16, depth: 2, heads: 4, sequence: 16, feed_forward: Glu(64), norm: LayerNorm, init: Normal(5%)),
                 objective: (rate: 15%, prediction: Sparse(share: 20%), protect_special: false),
                 batch: Ramp(to: 64, until: 60%), micro_batch: 8,
                 optimizer: AdamW(betas: [0.9, 0.999], decay: Everything),

@@ -20,6 +20,8 @@ pub struct Attention {
     pub heads: u64,
     /// Tokens in a sequence S.
     pub sequence: u64,
+    /// Whether a token looks only at itself and those before it: the scores of the others are −∞.
+    pub causal: bool,
 }
 
 impl Attention {
@@ -101,6 +103,12 @@ impl Rule for Attention {
         let k = c.transpose(k);
         let scores = c.matmul(q, k);
         let scores = c.unary(scores);
+        let scores = if self.causal {
+            let mask = c.filled(&[1, 1, self.sequence, self.sequence]);
+            c.binary(scores, mask)
+        } else {
+            scores
+        };
         let top = c.again(&scores);
         let top = c.reduce(top, 3);
         let e = c.binary(scores, top);

@@ -3,30 +3,38 @@
 //!
 //! Shapes: B sequences of S tokens make T = B·S rows; D is the width, H the heads, V the vocabulary, N the predicted rows.
 
+mod activation;
 mod attention;
 pub mod chain;
 mod embedding;
-mod feed_forward;
 mod loss;
 mod matmul;
 mod norm;
 mod panels;
 mod position;
 mod residual;
+mod rms_norm;
+mod rotary;
 mod rows;
+mod scale;
+mod table;
 mod update;
 
+pub use activation::{Activate, ActivateGradient, Function, Gate, GateGradient};
 pub use attention::{Attention, AttentionGradient};
 pub use chain::Chain;
 pub use embedding::{Embedding, EmbeddingGradient, Zeros};
-pub use feed_forward::{GeluGlu, GeluGluGradient};
 pub use loss::{CrossEntropy, CrossEntropyGradient, loss_pieces};
 pub use matmul::{MatMul, MatMulAccumulate};
 pub use norm::{LayerNorm, LayerNormGradient, NORM_ROWS};
 pub use panels::{Cache, Packed, Panels};
 pub use position::{AddPosition, PositionGradient};
 pub use residual::Add;
+pub use rms_norm::{RmsNorm, RmsNormGradient};
+pub use rotary::Rotate;
 pub use rows::{ScatterRows, SelectRows};
+pub use scale::Scale;
+pub use table::{AddTable, TableGradient};
 pub use update::{AdamW, ClipFactor, SUM_CHUNK, SumSquares};
 
 use serde::{Deserialize, Serialize};
@@ -179,11 +187,12 @@ macro_rules! operations {
 operations! {
     Embedding, EmbeddingGradient, Zeros,
     AddPosition, PositionGradient,
-    LayerNorm, LayerNormGradient,
+    AddTable, TableGradient, Rotate,
+    LayerNorm, LayerNormGradient, RmsNorm, RmsNormGradient,
     MatMul, MatMulAccumulate,
     Attention, AttentionGradient,
-    GeluGlu, GeluGluGradient,
-    Add,
+    Gate, GateGradient, Activate, ActivateGradient,
+    Add, Scale,
     SelectRows, ScatterRows,
     CrossEntropy, CrossEntropyGradient,
     SumSquares, ClipFactor, AdamW,

@@ -1,6 +1,6 @@
 //! The plain forms of the operations as scripts: which tensor functions follow each other, on which results.
 
-use crate::verify::format::Op;
+use crate::verify::format::{Function, Op};
 
 /// A step reads registers and makes one. Operands are the first registers, then the results of the steps.
 #[derive(Clone, Debug)]
@@ -118,6 +118,10 @@ pub fn script(op: &Op, shapes: &[Vec<u64>]) -> Script {
             rows(op, shapes, &mut s);
         }
         Op::AddPosition | Op::PositionGradient => positions(op, shapes, &mut s),
+        Op::AddTable { .. } | Op::TableGradient { .. } => tables(op, shapes, &mut s),
+        Op::Rotate { heads, sequence, back } => rotation([*heads, *sequence], *back, shapes, &mut s),
+        Op::RmsNorm { .. } => uncentred(shapes, &mut s),
+        Op::RmsNormGradient { .. } => uncentred_gradient(shapes, &mut s),
         Op::LayerNorm { .. } => norm(shapes, &mut s),
         Op::LayerNormGradient => norm_gradient(shapes, &mut s),
         Op::MatMul { transpose_a, transpose_b } => {
@@ -130,9 +134,16 @@ pub fn script(op: &Op, shapes: &[Vec<u64>]) -> Script {
             let sum = s.both(0, product);
             s.outputs(&[sum], &[count(&shapes[0])]);
         }
-        Op::Attention { heads, sequence } => attention(*heads, *sequence, shapes, &mut s),
-        Op::AttentionGradient { heads, sequence } => attention_gradient(*heads, *sequence, shapes, &mut s),
-        Op::GeluGlu | Op::GeluGluGradient | Op::Add => elementwise(op, count(&shapes[0]), &mut s),
+        Op::Attention { heads, sequence, causal } => attention([*heads, *sequence], *causal, shapes, &mut s),
+        Op::AttentionGradient { heads, sequence, .. } => attention_gradient(*heads, *sequence, shapes, &mut s),
+        Op::Gate { .. }
+        | Op::GateGradient { .. }
+        | Op::Activate { .. }
+        | Op::ActivateGradient { .. }
+        | Op::Add
+        | Op::Scale { .. } => {
+            elementwise(op, count(&shapes[0]), &mut s);
+        }
         Op::CrossEntropy => loss(shapes, &mut s),
         Op::CrossEntropyGradient => loss_gradient(shapes, &mut s),
         Op::SumSquares => {
@@ -243,11 +254,15 @@ fn together(x: usize, elements: u64, s: &mut Script) -> usize {
     s.shape(x, &[elements])
 }
 
-fn attention(heads: u64, sequence: u64, shapes: &[Vec<u64>], s: &mut Script) {
+fn attention([heads, sequence]: [u64; 2], causal: bool, shapes: &[Vec<u64>], s: &mut Script) {
     let [q, k, v] = [0, 1, 2].map(|i| apart(i, &shapes[0], heads, sequence, s));
     let k = s.swap(k, 2, 3);
     let scores = s.product(q, k);
-    let scores = s.each(scores);
+    let mut scores = s.each(scores);
+    if causal {
+        let mask = s.make(&[1, 1, sequence, sequence], &[]);
+        scores = s.both(scores, mask);
+    }
     let top = s.fold(scores, 3);
     let e = s.both(scores, top);
     let e = s.each(e);
@@ -288,24 +303,217 @@ fn elementwise(op: &Op, n: u64, s: &mut Script) {
         let sum = s.both(a, b);
         return s.outputs(&[sum], &[n]);
     }
-    if *op == Op::GeluGlu {
-        let (value, gate) = (flat(0, s), flat(1, s));
-        let phi = s.each(gate);
-        let gelu = s.both(phi, gate);
-        let gated = s.both(gelu, value);
-        return s.outputs(&[gated], &[n]);
+    match op {
+        Op::Scale { .. } => {
+            let x = flat(0, s);
+            let y = s.each(x);
+            s.outputs(&[y], &[n]);
+        }
+        Op::Activate { function } => {
+            let z = flat(0, s);
+            let y = value(*function, z, s);
+            s.outputs(&[y], &[n]);
+        }
+        Op::ActivateGradient { function } => {
+            let (dy, z) = (flat(0, s), flat(1, s));
+            let (slope, _) = slope(*function, z, s);
+            let dz = s.both(slope, dy);
+            s.outputs(&[dz], &[n]);
+        }
+        Op::Gate { function } => {
+            let (values, gate) = (flat(0, s), flat(1, s));
+            let opened = value(*function, gate, s);
+            let gated = s.both(opened, values);
+            s.outputs(&[gated], &[n]);
+        }
+        Op::GateGradient { function } => {
+            let (dy, values, gate) = (flat(0, s), flat(1, s), flat(2, s));
+            let (slope, share) = slope(*function, gate, s);
+            let opened = match function {
+                Function::Gelu | Function::GeluTanh | Function::Silu => s.both(share, gate),
+                Function::SquaredRelu => s.both(share, share),
+                Function::Relu | Function::Sigmoid | Function::Tanh => share,
+            };
+            let dvalues = s.both(opened, dy);
+            let slope = s.both(slope, values);
+            let dgate = s.both(slope, dy);
+            s.outputs(&[dvalues, dgate], &[n; 2]);
+        }
+        _ => {}
     }
-    let (dy, value, gate) = (flat(0, s), flat(1, s), flat(2, s));
-    let phi = s.each(gate);
-    let square = s.both(gate, gate);
-    let density = s.each(square);
-    let slope = s.both(density, gate);
-    let slope = s.both(slope, phi);
-    let gelu = s.both(phi, gate);
-    let dvalue = s.both(gelu, dy);
-    let slope = s.both(slope, value);
-    let dgate = s.both(slope, dy);
-    s.outputs(&[dvalue, dgate], &[n; 2]);
+}
+
+/// Half of one more than the hyperbolic tangent of a cubic polynomial without even terms.
+fn cubic_step(z: usize, s: &mut Script) -> usize {
+    let square = s.both(z, z);
+    let factor = s.each(square);
+    let inner = s.both(factor, z);
+    s.each(inner)
+}
+
+/// What is above zero: half of the sum with its length.
+fn above_zero(z: usize, s: &mut Script) -> usize {
+    let length = s.each(z);
+    let sum = s.both(length, z);
+    s.each(sum)
+}
+
+fn value(function: Function, z: usize, s: &mut Script) -> usize {
+    match function {
+        Function::Gelu | Function::Silu => {
+            let share = s.each(z);
+            s.both(share, z)
+        }
+        Function::GeluTanh => {
+            let share = cubic_step(z, s);
+            s.both(share, z)
+        }
+        Function::Relu => above_zero(z, s),
+        Function::SquaredRelu => {
+            let part = above_zero(z, s);
+            s.both(part, part)
+        }
+        Function::Sigmoid | Function::Tanh => s.each(z),
+    }
+}
+
+/// The slope, and what the value is made of.
+fn slope(function: Function, z: usize, s: &mut Script) -> (usize, usize) {
+    match function {
+        Function::Gelu => {
+            let share = s.each(z);
+            let square = s.both(z, z);
+            let density = s.each(square);
+            let slope = s.both(density, z);
+            let slope = s.both(slope, share);
+            (slope, share)
+        }
+        Function::GeluTanh => {
+            let share = cubic_step(z, s);
+            let square = s.both(z, z);
+            let factor = s.each(square);
+            let inner = s.both(factor, z);
+            let rest = s.each(share);
+            let rest = s.both(rest, share);
+            let rest = s.each(rest);
+            let rest = s.both(rest, inner);
+            let slope = s.both(rest, share);
+            (slope, share)
+        }
+        Function::Silu => {
+            let share = s.each(z);
+            let rest = s.each(share);
+            let slope = s.both(rest, z);
+            let slope = s.each(slope);
+            let slope = s.both(slope, share);
+            (slope, share)
+        }
+        Function::Relu | Function::SquaredRelu => {
+            let part = above_zero(z, s);
+            let slope = s.each(part);
+            (slope, part)
+        }
+        Function::Sigmoid => {
+            let share = s.each(z);
+            let rest = s.each(share);
+            let slope = s.both(rest, share);
+            (slope, share)
+        }
+        Function::Tanh => {
+            let t = s.each(z);
+            let square = s.both(t, t);
+            let slope = s.each(square);
+            (slope, t)
+        }
+    }
+}
+
+/// Rows of a table added in turn, or what is summed up for them.
+fn tables(op: &Op, shapes: &[Vec<u64>], s: &mut Script) {
+    let (d, all) = (shapes[0][1], count(&shapes[0]));
+    match op {
+        Op::AddTable { period } => {
+            let (used, table) = (period.saturating_mul(d), count(&shapes[1]));
+            let x = s.shape(0, &[shapes[0][0] / period.max(&1), *period, d]);
+            let rows = s.shape(1, &[table]);
+            let rows = if used == table { rows } else { s.push(Step::Piece(rows, 0, used)) };
+            let rows = s.shape(rows, &[1, *period, d]);
+            let sum = s.both(x, rows);
+            s.outputs(&[sum], &[all]);
+        }
+        Op::TableGradient { period, shape } => {
+            let (used, table) = (period.saturating_mul(d), count(shape));
+            let dy = s.shape(0, &[shapes[0][0] / period.max(&1), *period, d]);
+            let sum = s.fold(dy, 0);
+            let mut sum = s.shape(sum, &[used]);
+            if used < table {
+                let rest = s.make(&[table - used], &[]);
+                sum = s.make(&[table], &[sum, rest]);
+            }
+            s.outputs(&[sum], &[table]);
+        }
+        _ => {}
+    }
+}
+
+fn rotation([heads, sequence]: [u64; 2], back: bool, shapes: &[Vec<u64>], s: &mut Script) {
+    let (all, half) = (count(&shapes[0]), shapes[1][1]);
+    let elements = sequence.saturating_mul(half);
+    let table = s.shape(1, &[count(&shapes[1])]);
+    let [cos, sin] = [0, elements].map(|start| {
+        let part = s.push(Step::Piece(table, start, elements));
+        s.shape(part, &[1, sequence, 1, half])
+    });
+    let sin = if back { s.each(sin) } else { sin };
+    let heads_of_all = all / half.max(1) / 2;
+    let x = s.shape(0, &[heads_of_all, 2, half]);
+    let x = s.swap(x, 0, 1);
+    let [a, b] = [0, 1].map(|i| {
+        let part = s.push(Step::Piece(x, i, 1));
+        s.shape(part, &[shapes[0][0] / sequence.max(1), sequence, heads, half])
+    });
+    let first = s.both(a, cos);
+    let part = s.both(b, sin);
+    let first = s.both(first, part);
+    let second = s.both(b, cos);
+    let part = s.both(a, sin);
+    let second = s.both(second, part);
+    let [first, second] = [first, second].map(|part| s.shape(part, &[all / 2]));
+    let both = s.make(&[all], &[first, second]);
+    let both = s.shape(both, &[2, heads_of_all, half]);
+    let both = s.swap(both, 0, 1);
+    s.outputs(&[both], &[all]);
+}
+
+fn uncentred(shapes: &[Vec<u64>], s: &mut Script) {
+    let square = s.both(0, 0);
+    let mean = s.fold(square, 1);
+    let scale = s.each(mean);
+    let y = s.both(0, scale);
+    let gain = s.shape(1, &[1, shapes[1][0]]);
+    let gain = s.each(gain);
+    let y = s.both(y, gain);
+    s.outputs(&[y, scale], &[count(&shapes[0]), shapes[0][0]]);
+}
+
+fn uncentred_gradient(shapes: &[Vec<u64>], s: &mut Script) {
+    let (dy, t) = (0, shapes[0][0]);
+    let (scale, gain) = (s.shape(2, &[t, 1]), s.shape(3, &[1, shapes[3][0]]));
+    let gain = s.each(gain);
+    let normal = s.both(1, scale);
+    let product = s.both(dy, normal);
+    let mut dgain = s.fold(product, 0);
+    if shapes[3][0] == 1 {
+        dgain = s.fold(dgain, 1);
+    }
+    let dgain = s.each(dgain);
+    let product = s.both(product, gain);
+    let along = s.fold(product, 1);
+    let g = s.both(dy, gain);
+    let along = s.both(normal, along);
+    let dx = s.both(g, along);
+    let dx = s.both(dx, scale);
+    s.outputs(&[dx, dgain], &[count(&shapes[0]), shapes[3][0]]);
 }
 
 /// Pieces of rows of which the exponentials are there at once.

@@ -1,0 +1,338 @@
+//! Functions of each element, alone or as the gate of a gated linear unit (Shazeer 2020).
+
+use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
+
+use super::chain::Handle;
+use super::{Chain, Rule, Signature, Types, Words};
+use crate::step::differentiate::Differentiator;
+use crate::step::graph::Node;
+use crate::step::recompute::Kind;
+use crate::step::tensor::TensorType;
+
+/// A function f of each element; formulas and sources are those of [`settings::Activation`](crate::recipe::settings::Activation).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names are the field's own")]
+pub enum Function {
+    Gelu,
+    GeluTanh,
+    Relu,
+    SquaredRelu,
+    Silu,
+    Sigmoid,
+    Tanh,
+}
+
+impl Function {
+    /// All functions.
+    pub const ALL: [Self; 7] = [Self::Gelu, Self::GeluTanh, Self::Relu, Self::SquaredRelu, Self::Silu, Self::Sigmoid, Self::Tanh];
+
+    /// f(z) in plain form, `exec::op::activation::value`.
+    fn value(self, c: &mut Chain, z: Handle) -> Handle {
+        match self {
+            Self::Gelu | Self::Silu => {
+                let share = smooth_step(c, &z);
+                c.binary(share, z)
+            }
+            Self::GeluTanh => {
+                let share = tanh_step(c, &z);
+                c.binary(share, z)
+            }
+            Self::Relu => positive(c, z),
+            Self::SquaredRelu => {
+                let part = positive(c, z);
+                let same = c.again(&part);
+                c.binary(same, part)
+            }
+            Self::Sigmoid | Self::Tanh => c.unary(z),
+        }
+    }
+
+    /// f′(z) in plain form, and what f(z) is made of: `exec::op::activation::slope`.
+    fn slope(self, c: &mut Chain, z: Handle) -> Slope {
+        match self {
+            Self::Gelu => {
+                let phi = smooth_step(c, &z);
+                let (a, b) = (c.again(&z), c.again(&z));
+                let square = c.binary(a, b);
+                let density = c.unary(square);
+                let same = c.again(&z);
+                let slope = c.binary(density, same);
+                let same = c.again(&phi);
+                let slope = c.binary(slope, same);
+                Slope { slope, share: phi, z: Some(z) }
+            }
+            Self::GeluTanh => {
+                let share = tanh_step(c, &z);
+                let (a, b) = (c.again(&z), c.again(&z));
+                let square = c.binary(a, b);
+                let inner = c.unary(square);
+                let same = c.again(&z);
+                let inner = c.binary(inner, same);
+                let same = c.again(&share);
+                let rest = c.unary(same);
+                let same = c.again(&share);
+                let rest = c.binary(rest, same);
+                let rest = c.unary(rest);
+                let rest = c.binary(rest, inner);
+                let same = c.again(&share);
+                let slope = c.binary(rest, same);
+                Slope { slope, share, z: Some(z) }
+            }
+            Self::Silu => {
+                let share = smooth_step(c, &z);
+                let same = c.again(&share);
+                let slope = c.unary(same);
+                let same = c.again(&z);
+                let slope = c.binary(slope, same);
+                let slope = c.unary(slope);
+                let same = c.again(&share);
+                let slope = c.binary(slope, same);
+                Slope { slope, share, z: Some(z) }
+            }
+            Self::Relu | Self::SquaredRelu => {
+                let part = positive(c, z);
+                let same = c.again(&part);
+                let slope = c.unary(same);
+                Slope { slope, share: part, z: None }
+            }
+            Self::Sigmoid => {
+                let share = c.unary(z);
+                let same = c.again(&share);
+                let slope = c.unary(same);
+                let same = c.again(&share);
+                let slope = c.binary(slope, same);
+                Slope { slope, share, z: None }
+            }
+            Self::Tanh => {
+                let t = c.unary(z);
+                let (a, b) = (c.again(&t), c.again(&t));
+                let square = c.binary(a, b);
+                let slope = c.unary(square);
+                Slope { slope, share: t, z: None }
+            }
+        }
+    }
+}
+
+/// f′(z), with what f(z) is made of.
+struct Slope {
+    slope: Handle,
+    share: Handle,
+    z: Option<Handle>,
+}
+
+impl Slope {
+    /// f(z) and f′(z).
+    fn and_value(self, function: Function, c: &mut Chain) -> (Handle, Handle) {
+        let value = match (self.z, function) {
+            (Some(z), _) => c.binary(self.share, z),
+            (None, Function::SquaredRelu) => {
+                let same = c.again(&self.share);
+                c.binary(same, self.share)
+            }
+            (None, _) => self.share,
+        };
+        (value, self.slope)
+    }
+
+    /// f′(z) alone.
+    fn alone(self, c: &mut Chain) -> Handle {
+        c.drop(self.share);
+        if let Some(z) = self.z {
+            c.drop(z);
+        }
+        self.slope
+    }
+}
+
+/// Φ(z), or 1/(1 + e⁻ᶻ): four functions of each element.
+fn smooth_step(c: &mut Chain, z: &Handle) -> Handle {
+    let same = c.again(z);
+    c.unary(same)
+}
+
+/// (1 + tanh(√(2/π)·(z + 0.044715·z³)))/2.
+fn tanh_step(c: &mut Chain, z: &Handle) -> Handle {
+    let (a, b) = (c.again(z), c.again(z));
+    let square = c.binary(a, b);
+    let inner = c.unary(square);
+    let same = c.again(z);
+    let inner = c.binary(inner, same);
+    c.unary(inner)
+}
+
+/// max(z, 0) as (|z| + z)/2.
+fn positive(c: &mut Chain, z: Handle) -> Handle {
+    let same = c.again(&z);
+    let length = c.unary(same);
+    let sum = c.binary(length, z);
+    c.unary(sum)
+}
+
+/// (z) → f(z), of each element.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Activate(pub Function);
+
+impl Rule for Activate {
+    fn name(&self) -> &'static str {
+        match self.0 {
+            Function::Gelu => "GELU",
+            Function::GeluTanh => "tanh GELU",
+            Function::Relu => "ReLU",
+            Function::SquaredRelu => "squared ReLU",
+            Function::Silu => "SiLU",
+            Function::Sigmoid => "sigmoid",
+            Function::Tanh => "tanh",
+        }
+    }
+
+    fn recomputed_as(&self) -> Option<Kind> {
+        Some(Kind::Gate)
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &["feed-forward inputs"], outputs: &["activated feed-forward values"] }
+    }
+
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0]]
+    }
+
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let z = c.flat(types, 0);
+        let y = self.0.value(c, z);
+        c.output(y);
+    }
+
+    fn differentiate(&self, node: &Node, backward: &mut Differentiator) {
+        let Some(dy) = backward.gradient(node.outputs[0]) else { return };
+        let made = backward.emit(ActivateGradient(self.0), &[dy, node.inputs[0]]);
+        backward.contribute(node.inputs[0], made[0]);
+    }
+}
+
+/// (dy, z) → dz = dy ⊙ f′(z).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActivateGradient(pub Function);
+
+impl Rule for ActivateGradient {
+    fn name(&self) -> &'static str {
+        match self.0 {
+            Function::Gelu => "GELU gradient",
+            Function::GeluTanh => "tanh GELU gradient",
+            Function::Relu => "ReLU gradient",
+            Function::SquaredRelu => "squared ReLU gradient",
+            Function::Silu => "SiLU gradient",
+            Function::Sigmoid => "sigmoid gradient",
+            Function::Tanh => "tanh gradient",
+        }
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &["gradient of activated feed-forward values", ""], outputs: &["gradient of feed-forward inputs"] }
+    }
+
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[1]]
+    }
+
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (dy, z) = (c.flat(types, 0), c.flat(types, 1));
+        let slope = self.0.slope(c, z).alone(c);
+        let dz = c.binary(slope, dy);
+        c.output(dz);
+    }
+
+    fn in_place(&self) -> &'static [(usize, usize)] {
+        &[(1, 0)]
+    }
+}
+
+/// (value, gate `[T, I/2]`) → value ⊙ f(gate).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gate(pub Function);
+
+impl Rule for Gate {
+    fn name(&self) -> &'static str {
+        match self.0 {
+            Function::Gelu => "GELU-GLU",
+            Function::GeluTanh => "tanh-GELU-GLU",
+            Function::Relu => "ReLU-GLU",
+            Function::SquaredRelu => "squared-ReLU-GLU",
+            Function::Silu => "SiLU-GLU",
+            Function::Sigmoid => "GLU",
+            Function::Tanh => "tanh-GLU",
+        }
+    }
+
+    fn recomputed_as(&self) -> Option<Kind> {
+        Some(Kind::Gate)
+    }
+
+    fn words(&self) -> Words {
+        Words { inputs: &["feed-forward values", "feed-forward gates"], outputs: &["gated feed-forward values"] }
+    }
+
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[0]]
+    }
+
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (value, gate) = (c.flat(types, 0), c.flat(types, 1));
+        let opened = self.0.value(c, gate);
+        let gated = c.binary(opened, value);
+        c.output(gated);
+    }
+
+    fn differentiate(&self, node: &Node, backward: &mut Differentiator) {
+        let Some(dy) = backward.gradient(node.outputs[0]) else { return };
+        let made = backward.emit(GateGradient(self.0), &[dy, node.inputs[0], node.inputs[1]]);
+        backward.contribute(node.inputs[0], made[0]);
+        backward.contribute(node.inputs[1], made[1]);
+    }
+}
+
+/// (dy, value, gate) → dvalue = dy ⊙ f(gate), dgate = dy ⊙ value ⊙ f′(gate).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateGradient(pub Function);
+
+impl Rule for GateGradient {
+    fn name(&self) -> &'static str {
+        match self.0 {
+            Function::Gelu => "GELU-GLU gradient",
+            Function::GeluTanh => "tanh-GELU-GLU gradient",
+            Function::Relu => "ReLU-GLU gradient",
+            Function::SquaredRelu => "squared-ReLU-GLU gradient",
+            Function::Silu => "SiLU-GLU gradient",
+            Function::Sigmoid => "GLU gradient",
+            Function::Tanh => "tanh-GLU gradient",
+        }
+    }
+
+    fn words(&self) -> Words {
+        Words {
+            inputs: &["gradient of gated feed-forward values", "", ""],
+            outputs: &["gradient of feed-forward values", "gradient of feed-forward gates"],
+        }
+    }
+
+    fn outputs(&self, inputs: &[TensorType]) -> Types {
+        smallvec![inputs[1], inputs[2]]
+    }
+
+    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
+        let (dy, value, gate) = (c.flat(types, 0), c.flat(types, 1), c.flat(types, 2));
+        let (opened, slope) = self.0.slope(c, gate).and_value(self.0, c);
+        let same = c.again(&dy);
+        let dvalue = c.binary(opened, same);
+        let slope = c.binary(slope, value);
+        let dgate = c.binary(slope, dy);
+        c.output(dvalue);
+        c.output(dgate);
+    }
+
+    fn in_place(&self) -> &'static [(usize, usize)] {
+        &[(1, 0), (2, 1)]
+    }
+}
