@@ -227,6 +227,8 @@ fn rules_only_refuse() {
         Code::NoSource,
         Code::HeadsDivideWidth,
         Code::OddIntermediate,
+        Code::OddHead,
+        Code::ShortTable,
         Code::NothingMasked,
         Code::MicroBatchExceedsBatch,
     ];

@@ -9,7 +9,7 @@ use common::draws::Draws;
 use cramplan::check::{Changes, Costed, Way, cost, ways};
 use cramplan::device::{Device, catalog};
 use cramplan::recipe::decode::MicroBatch;
-use cramplan::recipe::settings::{Batch, FeedForward, Prediction, Recipe, Recomputation, Tokenizer};
+use cramplan::recipe::settings::{Batch, Prediction, Recipe, Recomputation, Tokenizer};
 use cramplan::units::Bytes;
 
 const INFEASIBLE: usize = if cfg!(debug_assertions) { 12 } else { 200 };
@@ -25,7 +25,7 @@ fn random(base: &Recipe, draws: &mut Draws) -> Recipe {
     recipe.model.width = heads * draws.pick(&[32, 64, 128]);
     recipe.model.depth = draws.pick(&[2, 6, 12, 24, 48]);
     recipe.model.sequence = draws.pick(&[64, 128, 256, 512, 1024]);
-    recipe.model.feed_forward = FeedForward::Glu { intermediate: recipe.model.width * draws.pick(&[2, 4]) };
+    recipe.model.feed_forward = recipe.model.feed_forward.with_intermediate(recipe.model.width * draws.pick(&[2, 4]));
     recipe.data.tokenizer = Tokenizer::WordPiece { vocab: draws.pick(&[4096, 32_768]) };
     recipe.batch = Batch::Constant { size: draws.pick(&[64, 512, 4096]) };
     recipe.objective.prediction = if draws.below(2) == 0 { Prediction::Dense {} } else { Prediction::Sparse { share: None } };

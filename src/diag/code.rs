@@ -90,6 +90,10 @@ codes! {
     HeadsDivideWidth = "heads-divide-width";
     /// A gated feed-forward width that has no half.
     OddIntermediate = "odd-intermediate";
+    /// Heads of an odd width with rotary positions.
+    OddHead = "odd-head";
+    /// A table of positions shorter than the sequence.
+    ShortTable = "short-table";
     /// A masking rate that masks no token of a sequence.
     NothingMasked = "nothing-masked";
     /// Fewer positions predicted than masked.

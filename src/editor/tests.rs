@@ -58,7 +58,8 @@ fn first_and_last(marked: &str) -> (String, String) {
     (said.first().cloned().unwrap_or_default(), said.last().cloned().unwrap_or_default())
 }
 
-const MODEL: &str = "depth feed_forward heads init norm sequence width";
+const MODEL: &str =
+    "attention biases depth embedding feed_forward head heads init norm placement positions sequence token_types width";
 
 fn sorted(marked: &str) -> String {
     let text = labels(marked);
@@ -73,7 +74,10 @@ fn the_fields_that_are_not_given_are_offered_those_that_are_needed_first() {
         labels("Recipe(name: \"x\", ‸)"),
         "budget data model objective batch optimizer lr seed micro_batch recompute evaluation checkpoint ..import(\"\")"
     );
-    assert_eq!(labels("Recipe(model: Encoder(width: 1, depth: 2, ‸heads: 3))"), "sequence feed_forward norm init ..import(\"\")");
+    assert_eq!(
+        labels("Recipe(model: Encoder(width: 1, depth: 2, ‸heads: 3))"),
+        "sequence feed_forward attention norm placement biases positions token_types embedding head init ..import(\"\")"
+    );
     assert_eq!(sorted("Recipe(model: Encoder(‸))"), MODEL);
 }
 
@@ -108,8 +112,14 @@ fn half_written_text_is_understood() {
 
 #[test]
 fn a_new_line_without_a_comma_before_it_begins_a_field() {
-    assert_eq!(labels("Recipe(model: Encoder(width: 768\n  de‸"), "depth heads sequence feed_forward norm init ..import(\"\")");
-    assert_eq!(labels("Recipe(model: Encoder(width: 768\n‸)"), "depth heads sequence feed_forward norm init ..import(\"\")");
+    assert_eq!(
+        labels("Recipe(model: Encoder(width: 768\n  de‸"),
+        "depth heads sequence feed_forward attention norm placement biases positions token_types embedding head init ..import(\"\")"
+    );
+    assert_eq!(
+        labels("Recipe(model: Encoder(width: 768\n‸)"),
+        "depth heads sequence feed_forward attention norm placement biases positions token_types embedding head init ..import(\"\")"
+    );
 }
 
 #[test]
@@ -144,7 +154,7 @@ fn a_field_comes_with_what_its_value_needs() {
     assert_eq!(taken("Recipe(‸)", "evaluation"), "Recipe(evaluation: Evaluation(<>))");
     assert_eq!(
         taken("Recipe(‸)", "model"),
-        "Recipe(model: Encoder(width: <>, depth: <>, heads: <>, sequence: <>, feed_forward: Glu(intermediate: <>)))"
+        "Recipe(model: Encoder(width: <>, depth: <>, heads: <>, sequence: <>, feed_forward: <>))"
     );
     assert_eq!(taken("Recipe(data: Corpus(‸))", "sources"), "Recipe(data: Corpus(sources: [<>]))");
     assert_eq!(taken("Recipe(budget: Budget(‸))", "time"), "Recipe(budget: Budget(time: <24h>))");

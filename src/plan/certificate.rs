@@ -12,7 +12,7 @@ use crate::recipe::settings::Recipe;
 use crate::recipe::spending::Limit;
 use crate::step::graph::{Node, Pass, Place, StepGraph};
 use crate::step::lifetime::{Bill, Highest, Instant, Lifetimes, highest, timeline};
-use crate::step::op::{Backend, Function, MatMul, Op};
+use crate::step::op::{Backend, CrossEntropy, CrossEntropyGradient, Function, MatMul, Op};
 use crate::step::parameter::Parameter;
 use crate::step::recompute::Recompute;
 use crate::step::tensor::{DType, Input, Part, Role, Tensor, TensorId};
@@ -315,8 +315,12 @@ fn op(op: &Op) -> format::Op {
         Op::Add(_) => format::Op::Add,
         Op::SelectRows(_) => format::Op::SelectRows,
         Op::ScatterRows(op) => format::Op::ScatterRows { total: op.total },
-        Op::CrossEntropy(_) => format::Op::CrossEntropy,
-        Op::CrossEntropyGradient(_) => format::Op::CrossEntropyGradient,
+        Op::CrossEntropy(CrossEntropy { z_loss, label_smoothing, focal }) => {
+            format::Op::CrossEntropy { z_loss: *z_loss, label_smoothing: *label_smoothing, focal: *focal }
+        }
+        Op::CrossEntropyGradient(CrossEntropyGradient(CrossEntropy { z_loss, label_smoothing, focal })) => {
+            format::Op::CrossEntropyGradient { z_loss: *z_loss, label_smoothing: *label_smoothing, focal: *focal }
+        }
         Op::SumSquares(_) => format::Op::SumSquares,
         Op::ClipFactor(op) => format::Op::ClipFactor { max: op.max },
         Op::AdamW(op) => format::Op::AdamW { betas: op.betas, eps: op.eps, weight_decay: op.weight_decay },

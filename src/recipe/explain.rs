@@ -278,7 +278,10 @@ mod tests {
         assert_eq!(paths("width"), ["model.width"]);
         assert_eq!(paths("every"), ["evaluation.every", "checkpoint.every"]);
         assert_eq!(paths("Constant"), ["batch.Constant", "lr.Constant"]);
-        assert_eq!(paths("eps"), ["model.norm.LayerNorm.eps", "optimizer.AdamW.eps"]);
+        assert_eq!(
+            paths("eps"),
+            ["model.norm.LayerNorm.eps", "model.norm.RmsNorm.eps", "model.norm.ScaleNorm.eps", "optimizer.AdamW.eps"]
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Rules between fields: what no single field's range can say.
 
 use super::decode::{Interval, MicroBatch, Places};
-use super::settings::{Batch, FeedForward, Prediction, Recipe};
+use super::settings::{Batch, FeedForward, Positions, Prediction, Recipe};
 use crate::diag::{Code, Diagnostic};
 
 /// A rule and the fields that it needs: where one of them could not be read, the rule is silent.
@@ -15,12 +15,14 @@ const fn rule(needs: &'static [&'static str], check: fn(&Recipe, &Places) -> Opt
 }
 
 /// Every rule, in the order of its report.
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 14] = [
     rule(&["name"], name_is_a_directory),
     rule(&["budget"], some_budget),
     rule(&["data.sources"], some_source),
     rule(&["model.width", "model.heads"], heads_divide_width),
     rule(&["model.feed_forward"], halves_are_whole),
+    rule(&["model.width", "model.heads", "model.positions"], heads_have_halves),
+    rule(&["model.sequence", "model.positions"], table_holds_the_sequence),
     rule(&["objective.rate", "model.sequence"], something_is_masked),
     rule(&["objective"], predicts_what_is_masked),
     rule(&["micro_batch", "batch"], micro_batch_within_batch),
@@ -99,6 +101,38 @@ fn halves_are_whole(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
         )
         .here(format!("{intermediate} has no half"))
         .help(format!("`intermediate: {}` would do", intermediate + 1))
+    })
+}
+
+/// A rotation turns the first half of a head against its second.
+fn heads_have_halves(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let (width, heads) = (recipe.model.width, recipe.model.heads);
+    let rotates = matches!(recipe.model.positions, Positions::Rotary { .. });
+    let whole = width.is_multiple_of(heads) && (width / heads).is_multiple_of(2);
+    if !rotates || whole || !width.is_multiple_of(heads) {
+        return None;
+    }
+    Some(
+        Diagnostic::error(
+            Code::OddHead,
+            places.of("model.positions"),
+            "`Rotary` turns pairs of columns, and a head has an odd number",
+        )
+        .here("needs heads of an even width")
+        .and(places.of("model.heads"), format!("{width} / {heads} = {}", width / heads))
+        .help("choose `heads` so that `width / heads` is even, or other positions"),
+    )
+}
+
+fn table_holds_the_sequence(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let Positions::Learned { length: Some(length) } = recipe.model.positions else { return None };
+    let sequence = recipe.model.sequence;
+    (length < sequence).then(|| {
+        let place = places.of("model.positions.length");
+        Diagnostic::error(Code::ShortTable, place, "the table of positions is shorter than the sequence")
+            .here(format!("{length} places"))
+            .and(places.of("model.sequence"), format!("{sequence} tokens"))
+            .help(format!("`length: {sequence}` is the least; leave it out for as many as the sequence has"))
     })
 }
 
@@ -230,6 +264,9 @@ mod tests {
         assert_eq!(codes(|r| r.data.sources.clear()), ["no-source"]);
         assert_eq!(codes(|r| r.model.heads = 5), ["heads-divide-width"]);
         assert_eq!(codes(|r| r.model.feed_forward = r.model.feed_forward.with_intermediate(65)), ["odd-intermediate"]);
+        let rotary = |r: &mut Recipe| (r.model.width, r.model.positions) = (36, Positions::Rotary { theta: 1e4 });
+        assert_eq!(codes(rotary), ["odd-head"]);
+        assert_eq!(codes(|r| r.model.positions = Positions::Learned { length: Some(15) }), ["short-table"]);
         assert_eq!(codes(|r| r.objective.rate.0 = 0.01), ["nothing-masked"]);
         assert_eq!(
             codes(|r| r.objective.prediction = Prediction::Sparse { share: Some(crate::units::Ratio(0.1)) }),

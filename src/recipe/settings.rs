@@ -276,10 +276,10 @@ choice! {
 record! {
     /// From tokens to rows.
     Embedding {
-        /// Width of the word table, where it is not D: word vectors are projected up to D, and back before a tied decoder.
-        width: Option<u64> [Range::closed(1.0, 65_536.0)];
+        /// Width of the word table, where it is not D: word vectors are projected up to D, and back before a tied decoder (Lan et al. 2020).
+        table_width: Option<u64> [Range::closed(1.0, 65_536.0)];
         /// Whether rows are normalised before the first block.
-        norm: bool = "true";
+        input_norm: bool = "true";
         /// Whether the word table is also the decoder.
         tied: bool = "true";
     }
@@ -301,7 +301,7 @@ choice! {
         /// Nothing.
         Skipped {}
         /// A projection D to D.
-        Linear {}
+        Projected {}
         /// A projection D to D, the activation of the feed-forward half without its gate, and a norm.
         Nonlinear {}
     }
@@ -335,6 +335,26 @@ record! {
         prediction: Prediction = "Sparse()";
         /// Whether special tokens such as `<sep>` are never masked.
         protect_special: bool = "true";
+        /// What a prediction loses in training; evaluation is always by cross entropy alone.
+        loss: Loss = "CrossEntropy()";
+    }
+}
+
+choice! {
+    /// What a prediction loses, with p the probability of the right token and Z the sum of the exponentials of all scores.
+    Loss {
+        /// −ln p, in nats.
+        CrossEntropy {
+            /// So many times (ln Z)² on top, which keeps scores from growing (Chowdhery et al. 2022, "PaLM").
+            z_loss: f64 [Range::closed(0.0, 10.0)] = "0.0";
+            /// The share of the target that is spread over all tokens alike (Szegedy et al. 2016).
+            label_smoothing: Ratio [Range::below(0.0, 1.0)] = "0%";
+        }
+        /// −(1 − p)^gamma · ln p: what is predicted well already counts less (Lin et al. 2017).
+        Focal {
+            /// The exponent; 5 in the official code.
+            gamma: f64 [Range::above(0.0, 100.0)] = "5.0";
+        }
     }
 }
 
@@ -497,7 +517,7 @@ impl FeedForward {
 impl Encoder {
     /// Width of the word table E.
     pub fn embedding_width(&self) -> u64 {
-        self.embedding.width.unwrap_or(self.width)
+        self.embedding.table_width.unwrap_or(self.width)
     }
 }
 

@@ -21,9 +21,15 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// Adds the forward pass of a model to a graph that holds its weights.
-    pub fn add(graph: &mut StepGraph, model: &Encoder, e: &Extents, parameters: &Parameters, weights: &[TensorId]) -> Self {
-        Maker { graph, model, e, weights, table: None }.forward(parameters)
+    /// Adds the forward pass of a model, up to a loss, to a graph that holds its weights.
+    pub fn add(
+        graph: &mut StepGraph,
+        (model, loss): (&Encoder, CrossEntropy),
+        e: &Extents,
+        parameters: &Parameters,
+        weights: &[TensorId],
+    ) -> Self {
+        Maker { graph, model, e, weights, table: None }.forward(parameters, loss)
     }
 }
 
@@ -88,7 +94,7 @@ impl Maker<'_> {
         linear.map_or(x, |linear| self.linear(x, linear, place))
     }
 
-    fn forward(mut self, p: &Parameters) -> Forward {
+    fn forward(mut self, p: &Parameters, loss: CrossEntropy) -> Forward {
         let e = *self.e;
         let tokens = self.input(Input::Tokens, TensorType::i32(&[e.rows()]));
         let rows = self.input(Input::Rows, TensorType::i32(&[e.predicted]));
@@ -103,7 +109,7 @@ impl Maker<'_> {
         let x = self.norm_if(x, p.final_norm, Place::Head);
         let x = if e.predicted == e.rows() { x } else { self.push(SelectRows, &[x, rows], Place::Head) };
         let logits = self.decode(p, x);
-        let made = self.graph.push(CrossEntropy, &[logits, labels, weights], Pass::Forward, Place::Head);
+        let made = self.graph.push(loss, &[logits, labels, weights], Pass::Forward, Place::Head);
         let constants = [tokens, rows, labels, weights].into_iter().chain(self.table).collect();
         Forward { loss: made[0], row_losses: made[2], constants }
     }

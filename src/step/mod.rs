@@ -22,11 +22,11 @@ use serde::{Deserialize, Serialize};
 use self::differentiate::{Differentiator, Gradients};
 use self::forward::Forward;
 use self::graph::{Pass, Place, StepGraph};
-use self::op::{AdamW, ClipFactor, SumSquares};
+use self::op::{AdamW, ClipFactor, CrossEntropy, SumSquares};
 use self::parameter::{ParameterCounts, Parameters};
 use self::recompute::{Group, Kinds, Recompute, rewrite};
 use self::tensor::{ParameterId, Role, TensorId, TensorType};
-use crate::recipe::settings::{Encoder, Optimizer, Recipe};
+use crate::recipe::settings::{Encoder, Loss, Optimizer, Recipe};
 use crate::units::Bytes;
 
 /// The extents that every shape of the model follows from.
@@ -114,6 +114,7 @@ pub struct StepGraphs {
     pub groups: Vec<Group>,
     counts: ParameterCounts,
     model: Encoder,
+    loss: CrossEntropy,
     optimizer: Optimizer,
     /// In the order of [`Walk::ALL`], each built when it is first asked for.
     graphs: [OnceLock<Arc<StepGraph>>; Walk::ALL.len()],
@@ -132,7 +133,8 @@ impl StepGraphs {
         let parameters = Parameters::of(recipe, groups.len() as u64);
         let counts = parameters.counts(|block| groups.get(block as usize).map_or(1, |group| group.times));
         let (model, optimizer) = (recipe.model.clone(), recipe.optimizer.clone());
-        Self { extents, parameters, groups, counts, model, optimizer, graphs: Default::default() }
+        let loss = loss(&recipe.objective.loss);
+        Self { extents, parameters, groups, counts, model, loss, optimizer, graphs: Default::default() }
     }
 
     /// For how many blocks a block of the graphs stands.
@@ -195,7 +197,9 @@ impl StepGraphs {
                 accumulated.set(*weight, gradient);
             }
         }
-        let forward = Forward::add(&mut graph, &self.model, &self.extents, parameters, &weights);
+        // What is evaluated can be compared with other runs: cross entropy alone.
+        let loss = if walk == Walk::Evaluate { CrossEntropy::ALONE } else { self.loss };
+        let forward = Forward::add(&mut graph, (&self.model, loss), &self.extents, parameters, &weights);
         graph.keep(forward.loss);
         if walk == Walk::Evaluate {
             graph.keep(forward.row_losses);
@@ -228,6 +232,15 @@ fn weights(graph: &mut StepGraph, parameters: &Parameters) -> Vec<TensorId> {
 
 fn gradients(graph: &mut StepGraph, parameters: &Parameters) -> Vec<TensorId> {
     parameters.iter().map(|(id, p)| graph.source(TensorType::f32(&p.shape), Role::Gradient(id))).collect()
+}
+
+fn loss(loss: &Loss) -> CrossEntropy {
+    match *loss {
+        Loss::CrossEntropy { z_loss, label_smoothing } => {
+            CrossEntropy { z_loss, label_smoothing: label_smoothing.0, ..CrossEntropy::ALONE }
+        }
+        Loss::Focal { gamma } => CrossEntropy { focal: gamma, ..CrossEntropy::ALONE },
+    }
 }
 
 /// Global norm, clipping, AdamW.

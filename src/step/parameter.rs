@@ -176,13 +176,13 @@ impl Parameters {
         let token_types =
             (model.token_types > 0).then(|| list.table("embedding.token_type", model.token_types, d, Kind::Position));
         let places = list.places(&model.positions, model.sequence, d);
-        let embedding_norm = model.embedding.norm.then(|| list.norm(["embedding.norm.gain", "embedding.norm.bias"]));
+        let embedding_norm = model.embedding.input_norm.then(|| list.norm(["embedding.norm.gain", "embedding.norm.bias"]));
         let blocks = (0..blocks).map(|i| list.block(i)).collect();
         let final_norm = model.head.final_norm.then(|| list.norm(["final_norm.gain", "final_norm.bias"]));
         let mut transform = || list.linear("head.transform", dense.then_some("head.transform_bias"), d, d);
         let transform = match model.head.transform {
             Transform::Skipped {} => None,
-            Transform::Linear {} => Some((transform(), None)),
+            Transform::Projected {} => Some((transform(), None)),
             Transform::Nonlinear {} => Some((transform(), Some(list.norm(["head.norm.gain", "head.norm.bias"])))),
         };
         let tied = model.embedding.tied;

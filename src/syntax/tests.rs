@@ -121,7 +121,7 @@ fn a_bracket_that_was_lost_is_found_and_everything_is_read_as_it_was_meant() {
     assert_eq!(error_of("10)]", "10)"), unclosed("ces: 10)‸‸,↵  "));
     assert_eq!(error_of("1e-3),\n)", "1e-3),\n"), unclosed("t(1e-3),‸‸↵↵"));
     assert_eq!(error_of("Encoder(", "Encoder"), expected(" Encoder‸‸↵   "));
-    assert_eq!(error_of("Glu(", "Glu "), expected(" Glu‸‸ int"));
+    assert_eq!(error_of("Glu(", "Glu "), expected("ard: Glu‸‸ int"));
     assert_eq!(error_of("Text(\"a\")", "Text\"a\")"), expected("s: [Text‸‸\"a\")"));
     assert_eq!(error_of("Recipe(", "Recipe"), expected("Recipe‸‸↵   "));
     assert_eq!(error_of("sources: [", "sources: "), expected("ources: ‸‸Text"));

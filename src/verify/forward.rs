@@ -1,7 +1,7 @@
 //! The forward pass that the recipe's model asks for, operation by operation.
 
 use super::format::{Content, Function, Op, Pass, Place, Role};
-use super::recipe::{Activation, Attention, Encoder, FeedForward, Norm, Placement, Positions, Transform};
+use super::recipe::{Activation, Attention, Encoder, FeedForward, Loss, Norm, Placement, Positions, Transform};
 use super::trace::Trace;
 
 /// A model that is followed.
@@ -34,7 +34,13 @@ pub fn follow(content: &Content, t: &mut Trace<'_>) -> Vec<u32> {
     }
     let logits = m.scores(x);
     let inputs = [logits, t.source(Role::Labels), t.source(Role::LossWeights)];
-    t.expect(Op::CrossEntropy, &inputs, Pass::Forward, Place::Head)
+    let (z_loss, label_smoothing, focal) = match content.recipe.objective.loss {
+        // What is evaluated is what can be compared.
+        _ if t.is_evaluation() => (0.0, 0.0, 0.0),
+        Loss::CrossEntropy { z_loss, label_smoothing } => (z_loss, label_smoothing.0, 0.0),
+        Loss::Focal { gamma } => (0.0, 0.0, gamma),
+    };
+    t.expect(Op::CrossEntropy { z_loss, label_smoothing, focal }, &inputs, Pass::Forward, Place::Head)
 }
 
 impl Model<'_, '_> {
@@ -70,7 +76,7 @@ impl Model<'_, '_> {
         let model = self.model;
         let (words, tokens) = (self.t.weight("embedding.word"), self.t.source(Role::Tokens));
         let mut x = self.one(Op::Embedding, &[words, tokens]);
-        if model.embedding.width.is_some_and(|width| width != model.width) {
+        if model.embedding.table_width.is_some_and(|width| width != model.width) {
             x = self.linear(x, "embedding.projection", model.biases.dense);
         }
         if model.token_types > 0 {
@@ -90,7 +96,7 @@ impl Model<'_, '_> {
             }
             Positions::Rotary { .. } | Positions::NoPositions {} => x,
         };
-        if model.embedding.norm { self.norm(x, "embedding.norm") } else { x }
+        if model.embedding.input_norm { self.norm(x, "embedding.norm") } else { x }
     }
 
     /// A half of a block with its norms and the sum around it.
@@ -165,7 +171,7 @@ impl Model<'_, '_> {
             x = self.one(Op::Activate { function: function(activation) }, &[x]);
             x = self.norm(x, "head.norm");
         }
-        if model.embedding.tied && model.embedding.width.is_some_and(|width| width != model.width) {
+        if model.embedding.tied && model.embedding.table_width.is_some_and(|width| width != model.width) {
             x = self.linear(x, "head.projection", model.biases.dense);
         }
         let decoder = self.t.weight(if model.embedding.tied { "embedding.word" } else { "head.decoder" });

@@ -68,12 +68,16 @@ impl Backward<'_, '_> {
 
     fn differentiate(&mut self, o: &Operation, walk: &Walk) {
         let (x, y) = (&o.inputs, &o.outputs);
-        let Some(dy) = y.first().and_then(|y| self.gradients.get(y).copied()).or((o.op == Op::CrossEntropy).then_some(0)) else {
+        let Some(dy) =
+            y.first().and_then(|y| self.gradients.get(y).copied()).or(matches!(o.op, Op::CrossEntropy { .. }).then_some(0))
+        else {
             return;
         };
         match (&o.op, x.as_slice(), y.as_slice()) {
-            (Op::CrossEntropy, [logits, labels, weights], [_, lse, _]) => {
-                let made = self.emit(Op::CrossEntropyGradient, &[*logits, *labels, *weights, *lse]);
+            (Op::CrossEntropy { z_loss, label_smoothing, focal }, [logits, labels, weights], [_, lse, _]) => {
+                let (z_loss, label_smoothing, focal) = (*z_loss, *label_smoothing, *focal);
+                let op = Op::CrossEntropyGradient { z_loss, label_smoothing, focal };
+                let made = self.emit(op, &[*logits, *labels, *weights, *lse]);
                 self.contribute(*logits, made.first().copied());
             }
             (Op::MatMul { transpose_b, .. }, [a, b], _) => {

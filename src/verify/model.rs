@@ -168,7 +168,7 @@ impl List<'_> {
 /// The parameters in their order.
 fn list(model: &Encoder, e: Extents) -> Vec<(String, Vec<u64>, Sort)> {
     let mut list = List { model, all: Vec::new() };
-    let (d, width) = (model.width, model.embedding.width.unwrap_or(model.width));
+    let (d, width) = (model.width, model.embedding.table_width.unwrap_or(model.width));
     list.add("embedding.word", &[e.vocabulary, width], Sort::Words);
     if width != d {
         list.linear("embedding.projection", [width, d], model.biases.dense);
@@ -181,7 +181,7 @@ fn list(model: &Encoder, e: Extents) -> Vec<(String, Vec<u64>, Sort)> {
         Positions::Learned { length } => list.add("embedding.position", &[length.unwrap_or(model.sequence), d], Sort::Places),
         _ => {}
     }
-    if model.embedding.norm {
+    if model.embedding.input_norm {
         list.norm("embedding.norm");
     }
     for i in 0..e.depth {

@@ -152,8 +152,8 @@ pub enum Positions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedding {
-    pub width: Option<u64>,
-    pub norm: bool,
+    pub table_width: Option<u64>,
+    pub input_norm: bool,
     pub tied: bool,
 }
 
@@ -168,7 +168,7 @@ pub struct Head {
 #[serde(deny_unknown_fields)]
 pub enum Transform {
     Skipped {},
-    Linear {},
+    Projected {},
     Nonlinear {},
 }
 
@@ -188,6 +188,14 @@ pub struct MaskedLm {
     pub rate: Ratio,
     pub prediction: Prediction,
     pub protect_special: bool,
+    pub loss: Loss,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Loss {
+    CrossEntropy { z_loss: f64, label_smoothing: Ratio },
+    Focal { gamma: f64 },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

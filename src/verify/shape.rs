@@ -28,7 +28,7 @@ pub fn outputs(op: &Op, inputs: &[Operand<'_>]) -> Option<Vec<Vec<u64>>> {
         | Op::ActivateGradient { .. }
         | Op::Add
         | Op::Scale { .. } => alike(op, &shapes),
-        Op::CrossEntropy | Op::CrossEntropyGradient => losses(op, &shapes),
+        Op::CrossEntropy { .. } | Op::CrossEntropyGradient { .. } => losses(op, &shapes),
         Op::SumSquares | Op::ClipFactor { .. } | Op::AdamW { .. } => updates(op, &shapes),
     }
 }
@@ -36,7 +36,9 @@ pub fn outputs(op: &Op, inputs: &[Operand<'_>]) -> Option<Vec<Vec<u64>>> {
 /// Which inputs are whole numbers.
 fn integers(op: &Op) -> &'static [usize] {
     match op {
-        Op::Embedding | Op::SelectRows | Op::ScatterRows { .. } | Op::CrossEntropy | Op::CrossEntropyGradient => &[1],
+        Op::Embedding | Op::SelectRows | Op::ScatterRows { .. } | Op::CrossEntropy { .. } | Op::CrossEntropyGradient { .. } => {
+            &[1]
+        }
         Op::EmbeddingGradient => &[2],
         _ => &[],
     }
@@ -149,10 +151,10 @@ fn alike(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
 
 fn losses(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
     match (op, shapes) {
-        (Op::CrossEntropy, [[n, _], [labels], [weights]]) if n == labels && n == weights => {
+        (Op::CrossEntropy { .. }, [[n, _], [labels], [weights]]) if n == labels && n == weights => {
             Some(vec![vec![1], vec![*n], vec![*n]])
         }
-        (Op::CrossEntropyGradient, [logits @ [n, _], [labels], [weights], [lse]]) if [labels, weights, lse] == [n; 3] => {
+        (Op::CrossEntropyGradient { .. }, [logits @ [n, _], [labels], [weights], [lse]]) if [labels, weights, lse] == [n; 3] => {
             Some(vec![logits.to_vec()])
         }
         _ => None,
@@ -179,7 +181,7 @@ pub fn in_place(op: &Op) -> &'static [(usize, usize)] {
         | Op::RmsNormGradient { .. }
         | Op::Scale { .. }
         | Op::MatMulAccumulate { .. }
-        | Op::CrossEntropyGradient => &[(0, 0)],
+        | Op::CrossEntropyGradient { .. } => &[(0, 0)],
         Op::Add => &[(0, 0), (1, 0)],
         Op::GateGradient { .. } => &[(1, 0), (2, 1)],
         Op::ActivateGradient { .. } => &[(1, 0)],

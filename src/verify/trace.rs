@@ -63,6 +63,11 @@ impl Trace<'_> {
         self.expect(op, inputs, pass, place).first().copied().unwrap_or(NONE)
     }
 
+    /// Whether it is the walk of an evaluation.
+    pub fn is_evaluation(&self) -> bool {
+        self.walk.walk == WalkName::Evaluate
+    }
+
     /// Whether it has left the way.
     pub fn lost(&self) -> bool {
         self.lost

@@ -102,6 +102,41 @@ impl Shape {
     }
 }
 
+/// The options of a model: half of the recipes are crammed-BERT's kind, the others anything.
+fn options(draw: &mut Draw, shape: &Shape) -> String {
+    let Shape { width, heads, sequence, half, .. } = *shape;
+    if draw.below(2) == 0 {
+        return format!("feed_forward: Glu(intermediate: {}),", 2 * half);
+    }
+    let activation = draw.one(&["Gelu", "GeluTanh", "Relu", "SquaredRelu", "Silu", "Sigmoid", "Tanh"]);
+    let feed_forward = if draw.below(2) == 0 {
+        format!("Glu(intermediate: {}, activation: {activation})", 2 * half)
+    } else {
+        format!("Mlp(intermediate: {half}, activation: {activation})")
+    };
+    let norm = draw.one(&["LayerNorm(eps: 1e-6)", "RmsNorm()", "ScaleNorm()"]);
+    let placement = draw.one(&["PreNorm", "PostNorm", "Sandwich", "DeepNorm"]);
+    let yes_or_no = |draw: &mut Draw| draw.below(2) == 0;
+    let (qkv, dense, decoder) = (yes_or_no(draw), yes_or_no(draw), yes_or_no(draw));
+    let mut positions = vec!["ScaledSinusoidal".to_owned(), "Sinusoidal".to_owned(), "Learned()".to_owned()];
+    positions.extend([format!("Learned(length: {})", 2 * sequence), "NoPositions".to_owned()]);
+    if (width / heads).is_multiple_of(2) {
+        positions.push("Rotary()".to_owned());
+    }
+    let positions = &positions[draw.below(positions.len() as u64) as usize];
+    let types = draw.one(&[0, 0, 2]);
+    let narrow = if draw.below(3) == 0 { format!("table_width: {}, ", width / 2) } else { String::new() };
+    let (norm_after, tied, final_norm, causal) = (yes_or_no(draw), draw.below(3) > 0, yes_or_no(draw), draw.below(3) == 0);
+    let transform = draw.one(&["Skipped", "Projected", "Nonlinear"]);
+    let init = draw.one(&["Normal()", "Small", "Megatron", "Wang"]);
+    format!(
+        "feed_forward: {feed_forward}, attention: Softmax(causal: {causal}), norm: {norm}, placement: {placement},
+        biases: Biases(qkv: {qkv}, dense: {dense}, decoder: {decoder}), positions: {positions}, token_types: {types},
+        embedding: Embedding({narrow}input_norm: {norm_after}, tied: {tied}),
+        head: Head(final_norm: {final_norm}, transform: {transform}), init: {init},"
+    )
+}
+
 fn recipe(draw: &mut Draw, size: Size, name: &str) -> String {
     let shape = loop {
         let shape = Shape::draw(draw, size);
@@ -109,7 +144,7 @@ fn recipe(draw: &mut Draw, size: Size, name: &str) -> String {
             break shape;
         }
     };
-    let Shape { width, depth, heads, sequence, half, vocabulary, micro_batch } = shape;
+    let Shape { width, depth, heads, sequence, vocabulary, micro_batch, .. } = shape;
     let full = micro_batch * draw.one(&[1, 2, 3, 4, 16]);
     let prediction = draw.one(&["Sparse()", "Sparse(share: 15%)", "Sparse(share: 40%)", "Dense()"]);
     let batch = if draw.below(2) == 0 { format!("Constant({full})") } else { format!("Ramp(to: {full}, until: 60%)") };
@@ -119,7 +154,10 @@ fn recipe(draw: &mut Draw, size: Size, name: &str) -> String {
     let rate = draw.one(&["15%", "25%", "40%"]);
     let protect = draw.one(&["true", "false"]);
     let lr = draw.one(&["Constant(1e-3)", "Triangle(peak: 1e-3, start: 25%, peak_at: 75%)"]);
-    let intermediate = 2 * half;
+    let options = options(draw, &shape);
+    let losses =
+        ["CrossEntropy()", "CrossEntropy()", "CrossEntropy(z_loss: 1e-4)", "CrossEntropy(label_smoothing: 10%)", "Focal()"];
+    let loss = draw.one(&losses);
     format!(
         r#"Recipe(
     name: "{name}",
@@ -127,9 +165,9 @@ fn recipe(draw: &mut Draw, size: Size, name: &str) -> String {
     data: Corpus(sources: [Synthetic(4000)], tokenizer: WordPiece(vocab: {vocabulary})),
     model: Encoder(
         width: {width}, depth: {depth}, heads: {heads}, sequence: {sequence},
-        feed_forward: Glu(intermediate: {intermediate}),
+        {options}
     ),
-    objective: MaskedLm(rate: {rate}, prediction: {prediction}, protect_special: {protect}),
+    objective: MaskedLm(rate: {rate}, prediction: {prediction}, protect_special: {protect}, loss: {loss}),
     batch: {batch},
     micro_batch: {micro_batch},
     optimizer: AdamW({clip}weight_decay: {weight_decay}, decay: {decay}),

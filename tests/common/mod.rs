@@ -60,6 +60,11 @@ impl Place {
     }
 }
 
+/// The recipe of a text that imports nothing and must be valid.
+pub fn recipe(text: &str) -> cramplan::recipe::settings::Recipe {
+    costed(text, &[], machine()).recipe
+}
+
 /// A recipe's text compiled, with overrides, for a machine.
 pub fn costed(text: &str, overrides: &[&str], machine: Device) -> Costed {
     let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();

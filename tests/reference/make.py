@@ -182,43 +182,6 @@ def worst(single: dict[str, Tensor], double: dict[str, Tensor], kind: str, leave
     )
 
 
-def recipe(o: Options) -> str:
-    """The model as a cramplan expression, every option spelled out; the names are proposals."""
-
-    def camel(word: str) -> str:
-        return "".join(part.capitalize() for part in word.split("_"))
-
-    def truth(value: bool) -> str:
-        return str(value).lower()
-
-    def number(value: float) -> str:
-        return f"{value:g}".replace("e-0", "e-")
-
-    positions = camel(o.positions)
-    positions += f"(length: {o.learned_positions})" if o.positions == "learned" else ""
-    positions += f"(theta: {number(o.theta)})" if o.positions == "rotary" else ""
-    if o.attention == "softmax":
-        attention = f"Softmax(causal: {truth(o.causal)})"
-    else:
-        attention = f"Fourier(output_projection: {truth(o.output_projection)}, softmax_blocks: {list(o.softmax_blocks)})"
-    biases = f"Biases(qkv: {truth(o.biases_qkv)}, dense: {truth(o.biases_dense)}, decoder: {truth(o.biases_decoder)})"
-    fields = [
-        f"width: {o.width}, depth: {o.depth}, heads: {o.heads}, sequence: {o.sequence}",
-        f"embedding_width: {o.word_width}, token_types: {o.token_types}, positions: {positions}",
-        f"embedding_norm: {truth(o.embedding_norm)}, attention: {attention}",
-        f"feed_forward: {camel(o.feed_forward)}(intermediate: {o.intermediate}, activation: {camel(o.activation)})",
-        f"feed_forward_every: {o.feed_forward_every}, passes: {o.passes}",
-        f"norm: {camel(o.norm)}(eps: {number(o.eps)}), placement: {camel(o.placement)}, biases: {biases}",
-        f"final_norm: {truth(o.final_norm)}, head: {camel(o.head)}, tied: {truth(o.tied)}",
-    ]
-    return f"Encoder({', '.join(fields)})"
-
-
-def objective(o: Options) -> str:
-    losses = f"z_loss: {o.z_loss:g}, label_smoothing: {o.label_smoothing:g}, focal: {o.focal:g}"
-    return f"MaskedLm(rate: {MASKED:.0%}, prediction: {o.prediction.capitalize()}(), {losses})"
-
-
 def make(name: str, seed: int) -> tuple[dict, str]:
     """Writes a case; gives its entry of the JSON and its line of the table."""
     o = CASES[name]
@@ -242,7 +205,7 @@ def make(name: str, seed: int) -> tuple[dict, str]:
         f"| {name} | {elements} | {path.stat().st_size / 1000:.0f} | {double['loss'].item():.4f} | {loss:.1e} "
         f"| {gradient:.1e} | `{where}` | {sgd:.1e} | {adamw:.1e} |"
     )
-    outcome = {"sgd_lr": SGD_LR, "zero_gradient": zero, "recipe": recipe(o), "objective": objective(o)}
+    outcome = {"sgd_lr": SGD_LR, "zero_gradient": zero}
     return {"name": name, "seed": seed, **asdict(o), **outcome}, line
 
 

@@ -265,7 +265,14 @@ fn selected_rows() {
 
 #[test]
 fn cross_entropy_with_weights() {
-    agrees(CrossEntropy, &[normal(&[6, 50]), Given::Index(vec![0, 49, 7, 7, 3, 12]), Given::Fixed(vec![6])]);
+    let given = [normal(&[6, 50]), Given::Index(vec![0, 49, 7, 7, 3, 12]), Given::Fixed(vec![6])];
+    for (z_loss, label_smoothing, focal) in
+        [(0.0, 0.0, 0.0), (0.1, 0.0, 0.0), (0.0, 0.2, 0.0), (0.1, 0.2, 0.0), (0.0, 0.0, 2.5), (0.0, 0.0, 1.0)]
+    {
+        let op = CrossEntropy { z_loss, label_smoothing, focal };
+        agrees(op, &given);
+        forms_agree(op, &given);
+    }
 }
 
 #[test]

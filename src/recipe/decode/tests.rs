@@ -93,7 +93,7 @@ fn a_struct_without_its_name_is_read_as_the_one_that_has_its_fields() {
 fn braces_are_one_mistake_however_many_there_are() {
     let found = found(
         "model: Encoder(width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: Glu(intermediate: 64))",
-        "model: {\"width\": 32, \"feed_forward\": {\"intermediate\": 0}}",
+        "model: {\"width\": 1, \"biases\": {\"qkv\": true}}",
     );
     let codes: Vec<_> = found.iter().map(|d| d.code.as_str()).collect();
     assert_eq!(codes, ["syntax-unsupported", "out-of-range"], "{found:#?}");

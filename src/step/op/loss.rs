@@ -34,10 +34,23 @@ fn log_sum_exp(c: &mut Chain, x: Handle) -> Handle {
 
 /// (logits `[N, V]`, labels `[N]`, weights `[N]`) → loss `[1]`, log-sum-exp `[N]`, loss of each row `[N]`.
 ///
-/// Row i loses lseᵢ − logitᵢ[labelᵢ]; loss = Σ wᵢ · row i. The host puts 1/(masked rows · accumulation) into the weights, and 0 for rows that
+/// With c = lse − (1 − ε)·logit[label] − ε·mean(logits), a row loses c·(1 − e^(−c))^γ + f·lse²: ε smooths labels, γ makes the loss focal, f is
+/// the z-loss. Sources: [`settings::Loss`](crate::recipe::settings::Loss). loss = Σ wᵢ · row i. The host puts 1/(masked rows · accumulation) into the weights, and 0 for rows that
 /// only fill up the sparse prediction: so mean and accumulation need no operation of their own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CrossEntropy;
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CrossEntropy {
+    /// f; 0 is none.
+    pub z_loss: f64,
+    /// ε; 0 is none.
+    pub label_smoothing: f64,
+    /// γ; 0 is none.
+    pub focal: f64,
+}
+
+impl CrossEntropy {
+    /// Cross entropy alone.
+    pub const ALONE: Self = Self { z_loss: 0.0, label_smoothing: 0.0, focal: 0.0 };
+}
 
 impl Rule for CrossEntropy {
     fn name(&self) -> &'static str {
@@ -66,10 +79,31 @@ impl Rule for CrossEntropy {
             *part = Some(log_sum_exp(c, rows));
         }
         let lse = c.cat(parts.into_iter().flatten(), n);
+        let mean = (self.label_smoothing > 0.0).then(|| {
+            let same = c.again(&logits);
+            let mean = c.reduce(same, 1);
+            c.reshape(mean, &[n])
+        });
         let label = c.gather(logits, labels);
-        let label = c.reshape(label, &[n]);
+        let mut label = c.reshape(label, &[n]);
+        if let Some(mean) = mean {
+            let (part, rest) = (c.unary(label), c.unary(mean));
+            label = c.binary(part, rest);
+        }
         let same = c.again(&lse);
-        let rows = c.binary(same, label);
+        let mut rows = c.binary(same, label);
+        if self.focal > 0.0 {
+            let same = c.again(&rows);
+            let missed = c.unary(same);
+            let weight = c.unary(missed);
+            rows = c.binary(weight, rows);
+        }
+        if self.z_loss > 0.0 {
+            let (a, b) = (c.again(&lse), c.again(&lse));
+            let square = c.binary(a, b);
+            let part = c.unary(square);
+            rows = c.binary(rows, part);
+        }
         let same = c.again(&rows);
         let weighted = c.binary(same, weights);
         let loss = c.reduce(weighted, 0);
@@ -81,14 +115,17 @@ impl Rule for CrossEntropy {
     /// The loss is where backward begins: its own gradient is 1.
     fn differentiate(&self, node: &Node, backward: &mut Differentiator) {
         let [logits, labels, weights] = node.inputs[..] else { return };
-        let made = backward.emit(CrossEntropyGradient, &[logits, labels, weights, node.outputs[1]])[0];
+        let made = backward.emit(CrossEntropyGradient(*self), &[logits, labels, weights, node.outputs[1]])[0];
         backward.contribute(logits, made);
     }
 }
 
-/// (logits `[N, V]`, labels, weights, log-sum-exp `[N]`) → dlogits = (exp(logit − lse) − onehot(label)) · w.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CrossEntropyGradient;
+/// (logits `[N, V]`, labels, weights, log-sum-exp `[N]`) → dlogits, of each row
+/// w·((a + 2f·lse)·exp(logit − lse) − a·(1 − ε)·onehot(label) − a·ε/V).
+///
+/// a is the slope of c·(1 − e^(−c))^γ: 1 without γ, else (1 − p)^γ + γ·c·p·(1 − p)^(γ − 1) with p = e^(−c).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CrossEntropyGradient(pub CrossEntropy);
 
 impl Rule for CrossEntropyGradient {
     fn name(&self) -> &'static str {
@@ -112,10 +149,43 @@ impl Rule for CrossEntropyGradient {
             let x = c.flat(types, i);
             c.reshape(x, &[n, 1])
         });
-        let e = c.binary(logits, lse);
+        let weights = if self.0.focal > 0.0 {
+            let (same, numbers) = (c.again(&logits), c.again(&labels));
+            let label = c.gather(same, numbers);
+            let same = c.again(&lse);
+            let row = c.binary(same, label);
+            let same = c.again(&row);
+            let right = c.unary(same);
+            let same = c.again(&right);
+            let missed = c.unary(same);
+            let same = c.again(&missed);
+            let first = c.unary(same);
+            let second = c.unary(missed);
+            let second = c.binary(second, row);
+            let second = c.binary(second, right);
+            let second = c.unary(second);
+            let slope = c.binary(first, second);
+            c.binary(weights, slope)
+        } else {
+            weights
+        };
+        let same = c.again(&lse);
+        let e = c.binary(logits, same);
         let e = c.unary(e);
         let same = c.again(&weights);
-        let scaled = c.binary(e, same);
+        let factor = if self.0.z_loss > 0.0 {
+            let factor = c.unary(lse);
+            c.binary(factor, same)
+        } else {
+            c.drop(lse);
+            same
+        };
+        let mut scaled = c.binary(e, factor);
+        if self.0.label_smoothing > 0.0 {
+            let same = c.again(&weights);
+            let part = c.unary(same);
+            scaled = c.binary(scaled, part);
+        }
         let weights = c.unary(weights);
         let gradient = c.assign(scaled, labels, weights);
         c.output(gradient);

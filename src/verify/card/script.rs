@@ -144,8 +144,12 @@ pub fn script(op: &Op, shapes: &[Vec<u64>]) -> Script {
         | Op::Scale { .. } => {
             elementwise(op, count(&shapes[0]), &mut s);
         }
-        Op::CrossEntropy => loss(shapes, &mut s),
-        Op::CrossEntropyGradient => loss_gradient(shapes, &mut s),
+        Op::CrossEntropy { z_loss, label_smoothing, focal } => {
+            loss([*z_loss, *label_smoothing, *focal].map(|x| x > 0.0), shapes, &mut s);
+        }
+        Op::CrossEntropyGradient { z_loss, label_smoothing, focal } => {
+            loss_gradient([*z_loss, *label_smoothing, *focal].map(|x| x > 0.0), shapes, &mut s);
+        }
         Op::SumSquares => {
             let rows = if shapes[0].len() == 2 { shapes[0][0] } else { 1 };
             let g = s.shape(0, &[rows, count(&shapes[0]) / rows.max(1)]);
@@ -519,7 +523,7 @@ fn uncentred_gradient(shapes: &[Vec<u64>], s: &mut Script) {
 /// Pieces of rows of which the exponentials are there at once.
 const PIECES: u64 = 8;
 
-fn loss(shapes: &[Vec<u64>], s: &mut Script) {
+fn loss([z_loss, smooth, focal]: [bool; 3], shapes: &[Vec<u64>], s: &mut Script) {
     let n = shapes[0][0];
     let labels = s.make(&shapes[1], &[]);
     let labels = s.shape(labels, &[n, 1]);
@@ -537,21 +541,62 @@ fn loss(shapes: &[Vec<u64>], s: &mut Script) {
         parts.push(s.shape(lse, &[length]));
     }
     let lse = s.make(&[n], &parts);
+    let mean = smooth.then(|| {
+        let mean = s.fold(0, 1);
+        s.shape(mean, &[n])
+    });
     let label = s.make(&[n, 1], &[0, labels]);
-    let label = s.shape(label, &[n]);
-    let rows = s.both(lse, label);
+    let mut label = s.shape(label, &[n]);
+    if let Some(mean) = mean {
+        let (part, rest) = (s.each(label), s.each(mean));
+        label = s.both(part, rest);
+    }
+    let mut rows = s.both(lse, label);
+    if focal {
+        let missed = s.each(rows);
+        let weight = s.each(missed);
+        rows = s.both(weight, rows);
+    }
+    if z_loss {
+        let square = s.both(lse, lse);
+        let part = s.each(square);
+        rows = s.both(rows, part);
+    }
     let weighted = s.both(rows, 2);
     let loss = s.fold(weighted, 0);
     s.outputs(&[loss, lse, rows], &[1, n, n]);
 }
 
-fn loss_gradient(shapes: &[Vec<u64>], s: &mut Script) {
+fn loss_gradient([z_loss, smooth, focal]: [bool; 3], shapes: &[Vec<u64>], s: &mut Script) {
     let n = shapes[0][0];
     let labels = s.make(&shapes[1], &[]);
-    let [labels, weights, lse] = [labels, 2, 3].map(|x| s.shape(x, &[n, 1]));
+    let [labels, mut weights, lse] = [labels, 2, 3].map(|x| s.shape(x, &[n, 1]));
+    if focal {
+        let label = s.make(&[n, 1], &[0, labels]);
+        let row = s.both(lse, label);
+        let right = s.each(row);
+        let missed = s.each(right);
+        let first = s.each(missed);
+        let second = s.each(missed);
+        let second = s.both(second, row);
+        let second = s.both(second, right);
+        let second = s.each(second);
+        let slope = s.both(first, second);
+        weights = s.both(weights, slope);
+    }
     let e = s.both(0, lse);
     let e = s.each(e);
-    let scaled = s.both(e, weights);
+    let factor = if z_loss {
+        let factor = s.each(lse);
+        s.both(factor, weights)
+    } else {
+        weights
+    };
+    let mut scaled = s.both(e, factor);
+    if smooth {
+        let part = s.each(weights);
+        scaled = s.both(scaled, part);
+    }
     let weights = s.each(weights);
     let gradient = s.push(Step::Into(scaled, [labels, weights]));
     s.outputs(&[gradient], &[count(&shapes[0])]);
