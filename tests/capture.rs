@@ -76,7 +76,7 @@ fn record(graph: &StepGraph) -> Recorded {
             }
             Some(value)
         };
-        let made = walker.walk_watched(Scalars { rate: 1e-3, step: 1 }, feed, |_| mark(&device)).unwrap();
+        let made = walker.walk_watched(Scalars::update(1e-3, 1), feed, |_| mark(&device)).unwrap();
         assert_eq!(made.len(), graph.results().len());
         for (_, _, value) in &made {
             if let Value::Float(tensor) = value {

@@ -70,7 +70,7 @@ fn no_operation_takes_more_than_the_plan_says_and_all_memory_is_given_back() {
         let instants = timeline(graph, &Lifetimes::of(graph), backend(&planned), Bill::default());
         let walker = Walker::new(graph, Form::Host, &device);
         // Once to warm up what libraries keep for good, then watched.
-        let scalars = Scalars { rate: 1e-3, step: 1 };
+        let scalars = Scalars::update(1e-3, 1);
         drop(walker.walk(scalars, |role, ty| Some(source(role, ty, &device))).unwrap());
         let start = HEAP.current_usage();
         let mut seen: Vec<(u64, u64)> = Vec::with_capacity(instants.len());

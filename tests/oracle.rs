@@ -38,7 +38,7 @@ fn feed() -> Feed {
     let rows: Vec<i32> = (0..16).map(|i| i * 4 + i % 3).collect();
     let labels = (0..16).map(|i| (i * 101 + 3) % 512).collect();
     let weights = (0..16).map(|i| if i == 15 { 0.0 } else { 1.0 / 15.0 }).collect();
-    Feed { tokens, rows, labels, weights }
+    Feed { tokens, rows, labels, weights, ..Feed::default() }
 }
 
 fn index(data: &[i32], device: &Device) -> Tensor<1, Int> {

@@ -178,6 +178,7 @@ impl Answers {
                 rows: integers("input.rows"),
                 labels: integers("input.labels"),
                 weights: floats("input.weights"),
+                ..Feed::default()
             },
             loss: f64::from_le_bytes(file.tensor("loss64").unwrap().data().try_into().unwrap()),
         }
@@ -241,7 +242,7 @@ fn compared(case: &Case, cases: &Cases, answers: &Answers, form: Form, recompute
     let mut seen = Seen { loss: (loss / answers.loss - 1.0).abs(), ..Seen::default() };
     seen.gradient = worst(&trainer.state.gradients, &graphs.parameters, answers, "gradient", &case.zero_gradient);
     for step in 1..=cases.steps {
-        trainer.update(Scalars { rate: lr, step }, &mut |_| {}).unwrap();
+        trainer.update(Scalars::update(lr, step), &mut |_| {}).unwrap();
         if step < cases.steps {
             trainer.micro_step(&answers.feed, true, &mut |_| {}).unwrap();
         }

@@ -9,7 +9,7 @@ use cramplan::budget::fit::{AS_GOOD, Point, candidates, choose, each, recomputat
 use cramplan::budget::{Estimate, ambient, backend, estimate, estimate_at, fit};
 use cramplan::device::Device;
 use cramplan::recipe::decode::MicroBatch;
-use cramplan::recipe::settings::{Batch, FeedForward, Prediction, Recipe, Recomputation, Tokenizer};
+use cramplan::recipe::settings::{Batch, Prediction, Recipe, Recomputation, Tokenizer};
 use cramplan::step::lifetime::{Lifetimes, timeline};
 use cramplan::step::recompute::{Kind, Recompute};
 use cramplan::step::{StepGraphs, Walk};
@@ -42,7 +42,7 @@ fn random(base: &Recipe, draws: &mut Draws) -> Recipe {
     recipe.model.width = heads * draws.pick(&[8, 16, 32, 64]);
     recipe.model.depth = draws.pick(&[1, 2, 3, 4, 5, 8]);
     recipe.model.sequence = draws.pick(&[8, 16, 33, 64, 128]);
-    recipe.model.feed_forward = FeedForward::Glu { intermediate: 2 * draws.pick(&[8, 24, 100, 256]) };
+    recipe.model.feed_forward = recipe.model.feed_forward.with_intermediate(2 * draws.pick(&[8, 24, 100, 256]));
     recipe.data.tokenizer = Tokenizer::WordPiece { vocab: draws.pick(&[64, 512, 4096]) };
     recipe.batch = Batch::Constant { size: draws.pick(&[1, 2, 6, 8, 12, 16, 30, 64]) };
     recipe.objective.prediction =

@@ -26,6 +26,7 @@ use cramplan::plan::{Facts, Plan, certificate::content};
 use cramplan::verify::format::{Certificate, Content, Origin, Pass};
 use cramplan::verify::{Report, verify, verify_certificate};
 
+use common::generate::{Size, generated};
 use common::{Place, costed, small};
 use machines::{amd, host, laptop, measured, own, read_outs};
 
@@ -72,6 +73,11 @@ fn certificates() -> Vec<(&'static str, Content)> {
         }),
         ("measured, one micro-batch", read(&small("steps: 5", ""), &["batch=Constant(4)"], measured())),
         ("odd widths, caches read, cpu", read(&small("steps: 3", "recompute: Parts(gates: 50%),"), &ODD, laptop())),
+        ("another model, cpu", read(&small("steps: 4", "recompute: Parts(norms: 50%, projections: 100%),"), &ORIGINAL, host(2))),
+        (
+            "a third model, card",
+            read(&small("steps: 4", "recompute: Parts(gates: 100%, residuals: 50%),"), &MODERN, find("t4").unwrap()),
+        ),
         ("quick start, cpu", read(include_str!("../recipes/quickstart.ron"), &[], host(4))),
     ]
 }
@@ -79,6 +85,30 @@ fn certificates() -> Vec<(&'static str, Content)> {
 /// Extents that are no whole tiles, and more rows in the head than a panel is deep.
 const ODD: [&str; 5] =
     ["data.tokenizer.vocab=501", "model.width=60", "micro_batch=32", "batch=Constant(64)", "objective.prediction=Dense()"];
+
+/// As the first BERT, with a narrow table.
+const ORIGINAL: [&str; 9] = [
+    "model.feed_forward=Mlp(128)",
+    "model.placement=PostNorm",
+    "model.biases=Biases(qkv: true, dense: true, decoder: true)",
+    "model.positions=Learned(length: 48)",
+    "model.token_types=2",
+    "model.embedding=Embedding(table_width: 16)",
+    "model.head=Head(final_norm: false, transform: Nonlinear)",
+    "objective.loss=CrossEntropy(z_loss: 1e-4, label_smoothing: 10%)",
+    "objective.prediction=Dense()",
+];
+
+/// As what came after it.
+const MODERN: [&str; 7] = [
+    "model.feed_forward=Glu(intermediate: 96, activation: Silu)",
+    "model.norm=RmsNorm()",
+    "model.placement=DeepNorm",
+    "model.attention=Softmax(causal: true)",
+    "model.positions=Rotary()",
+    "model.embedding=Embedding(tied: false)",
+    "objective.loss=Focal()",
+];
 
 const PARTS: &str = "recompute: Parts(attention: 100%, norms: 50%),";
 
@@ -295,6 +325,19 @@ fn certificates_of_generated_recipes_hold() {
         let device = devices[draw(&mut state, devices.len() as u64) as usize].clone();
         let report = reseal(read(&small(&budget, "evaluation: Evaluation(), checkpoint: Checkpoint(),"), &overrides, device));
         assert!(report.holds(), "{seed}: {budget} {overrides:?}: {:#?}", broken(&report));
+    }
+}
+
+/// Every option of a model, on the CPU and on a card, with nothing, some and all of it recomputed.
+#[test]
+fn certificates_of_models_of_every_kind_hold() {
+    let recomputed =
+        ["Nothing()", "Blocks()", "Parts(norms: 50%, attention: 100%)", "Parts(projections: 50%, gates: 100%, residuals: 100%)"];
+    for (i, text) in generated(20_261_125, 80, Size::Small).iter().enumerate() {
+        let device = if i % 2 == 0 { host(2) } else { find("rtx-a6000").unwrap() };
+        let again = format!("recompute={}", recomputed[i / 2 % recomputed.len()]);
+        let report = reseal(read(text, &[&again], device));
+        assert!(report.holds(), "{i}: {again}\n{text}\n{:#?}", broken(&report));
     }
 }
 

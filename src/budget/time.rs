@@ -85,6 +85,7 @@ fn kind_and_extents(op: &Op, types: Signature<'_>) -> Option<(Kind, [u64; 4])> {
         Op::TableGradient(rule) => (Kind::TableGradient, [input(0, 0) / rule.period, rule.period * input(0, 1), 0, 0]),
         Op::Rotate(_) => (Kind::Rotate, elements()),
         Op::Scale(_) => (Kind::Scale, elements()),
+        Op::Dropout(_) => (Kind::Dropout, elements()),
         Op::Embedding(_) => (Kind::Embedding, [input(1, 0), input(0, 1), input(0, 0), 0]),
         Op::EmbeddingGradient(_) => (Kind::EmbeddingGradient, [input(2, 0), input(0, 1), input(0, 0), 0]),
         Op::SelectRows(_) => (Kind::SelectRows, [input(1, 0), input(0, 1), 0, 0]),

@@ -65,6 +65,8 @@ pub enum Kind {
     Rotate,
     /// Elements.
     Scale,
+    /// Elements.
+    Dropout,
     /// Rows read, width, rows of the table.
     Embedding,
     /// Rows added, width, rows of the table.
@@ -94,7 +96,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Product,
         Self::ProductTransposeA,
         Self::ProductTransposeB,
@@ -118,6 +120,7 @@ impl Kind {
         Self::TableGradient,
         Self::Rotate,
         Self::Scale,
+        Self::Dropout,
         Self::Embedding,
         Self::EmbeddingGradient,
         Self::SelectRows,

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::error::Error;
 use super::job::{Observed, Watch, mask_spec};
-use super::op::Scalars;
+use super::op::{Draws, Scalars};
 use super::state::State;
 use super::trainer::{Feed, Trainer, prime};
 use super::walk::Form;
@@ -57,13 +57,13 @@ pub fn dry_run(
         if watch.interrupted() {
             return Ok(None);
         }
-        let feed = Feed::of(batcher.train_batch(k), 1);
+        let feed = Feed::of(batcher.train_batch(k), 1, Draws { seed: plan.recipe.seed, micro_step: k });
         let began = Instant::now();
         loss = trainer.micro_step(&feed, k == 0 || alone, &mut |_| {})?;
         seconds = began.elapsed().as_secs_f64();
     }
     let began = Instant::now();
-    trainer.update(Scalars { rate: plan.recipe.lr.peak(), step: 1 }, &mut |_| {})?;
+    trainer.update(Scalars::update(plan.recipe.lr.peak(), 1), &mut |_| {})?;
     let update = began.elapsed().as_secs_f64();
     let Observed { heap, resident } = watch.memory();
     let e = &plan.estimate;

@@ -1,6 +1,7 @@
 //! Loss on held-back text with fixed masks.
 
 use super::error::Error;
+use super::op::Draws;
 use super::trainer::Feed;
 use crate::data::{MaskSpec, Shards, evaluation_batch, evaluation_batches, unigram_cross_entropy};
 
@@ -62,7 +63,13 @@ impl<'a> Evaluator<'a> {
                 return Ok(None);
             }
             let batch = evaluation_batch(self.shards, &self.spec, self.sequences, i);
-            let feed = Feed { tokens: batch.tokens, rows: batch.rows, labels: batch.labels, weights: batch.weights };
+            let feed = Feed {
+                tokens: batch.tokens,
+                rows: batch.rows,
+                labels: batch.labels,
+                weights: batch.weights,
+                draws: Draws::default(),
+            };
             let losses = evaluate(&feed)?;
             all.add(&feed.weights, &losses);
             masked.add(&batch.mask_only, &losses);

@@ -7,7 +7,7 @@ use super::clock::{Rates, Recent};
 use super::error::Error;
 use super::evaluate::{Evaluator, Scores};
 use super::job::{Job, Pace, Start, Status, Watch, mask_spec};
-use super::op::Scalars;
+use super::op::{Draws, Scalars};
 use super::recorder::Recorder;
 use super::state::State;
 use super::trainer::{Feed, Trainer, prime, probe_memory};
@@ -261,7 +261,9 @@ impl<'a> Session<'a> {
                 return Ok(flow);
             }
             let micro = Instant::now();
-            let feed = Feed::of(self.batcher.train_batch(self.position.micro_steps + k), next.accumulation);
+            let micro_step = self.position.micro_steps + k;
+            let draws = Draws { seed: self.job.plan.recipe.seed, micro_step };
+            let feed = Feed::of(self.batcher.train_batch(micro_step), next.accumulation, draws);
             let walk = if k == 0 { Walk::First } else { Walk::Further };
             let Self { trainer, recorder, watch, .. } = self;
             loss += recorder.watched(walk, &**watch, |after| trainer.micro_step(&feed, k == 0, after))?;
@@ -271,7 +273,7 @@ impl<'a> Session<'a> {
         }
         finite("the loss", number, loss)?;
         let update = Instant::now();
-        let scalars = Scalars { rate: next.rate, step: number };
+        let scalars = Scalars::update(next.rate, number);
         let Self { trainer, recorder, watch, .. } = self;
         let norm = recorder.watched(Walk::Update, &**watch, |after| trainer.update(scalars, after))?;
         finite("the gradient's norm", number, norm)?;

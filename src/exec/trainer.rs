@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn::tensor::{Device, Tensor};
 
 use super::error::Error;
-use super::op::Scalars;
+use super::op::{Draws, Scalars};
 use super::state::State;
 use super::value::Value;
 use super::walk::{Form, Walker};
@@ -28,15 +28,17 @@ pub struct Feed {
     pub labels: Vec<i32>,
     /// Weight of each prediction in the loss, `[N]`.
     pub weights: Vec<f32>,
+    /// What the random draws of the micro-step depend on.
+    pub draws: Draws,
 }
 
 impl Feed {
     /// A micro-batch of a step with `accumulation` of them; its loss weights make the step's gradient the mean over its
     /// micro-steps' means.
-    pub fn of(batch: MicroBatch, accumulation: u64) -> Self {
+    pub fn of(batch: MicroBatch, accumulation: u64, draws: Draws) -> Self {
         let scale = 1.0 / (batch.masked.max(1) as f64 * accumulation as f64);
         let weights = batch.weights.iter().map(|w| (f64::from(*w) * scale) as f32).collect();
-        Self { tokens: batch.tokens, rows: batch.rows, labels: batch.labels, weights }
+        Self { tokens: batch.tokens, rows: batch.rows, labels: batch.labels, weights, draws }
     }
 }
 
@@ -58,9 +60,6 @@ pub enum Moment {
     /// The next operation is done, and what dies at it is gone.
     Done,
 }
-
-/// Scalars where no optimizer step is done.
-const NO_UPDATE: Scalars = Scalars { rate: 0.0, step: 1 };
 
 impl Trainer {
     /// A model with the given state.
@@ -84,7 +83,7 @@ impl Trainer {
         if first {
             self.forget_gradients();
         }
-        let results = self.walk(walk, feed, NO_UPDATE, watch)?;
+        let results = self.walk(walk, feed, Scalars { draws: feed.draws, ..Scalars::default() }, watch)?;
         Ok(f64::from(results.first().and_then(|x| x.first()).copied().unwrap_or(f32::NAN)))
     }
 
@@ -107,7 +106,7 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::micro_step`].
     pub fn evaluate(&mut self, feed: &Feed, watch: &mut dyn FnMut(Moment)) -> Result<Vec<f32>, Error> {
-        let mut results = self.walk(Walk::Evaluate, feed, NO_UPDATE, watch)?;
+        let mut results = self.walk(Walk::Evaluate, feed, Scalars::default(), watch)?;
         Ok(if results.len() > 1 { results.swap_remove(1) } else { Vec::new() })
     }
 

@@ -12,7 +12,7 @@ use crate::recipe::settings::Recipe;
 use crate::recipe::spending::Limit;
 use crate::step::graph::{Node, Pass, Place, StepGraph};
 use crate::step::lifetime::{Bill, Highest, Instant, Lifetimes, highest, timeline};
-use crate::step::op::{Backend, CrossEntropy, CrossEntropyGradient, Function, MatMul, Op};
+use crate::step::op::{Backend, CrossEntropy, CrossEntropyGradient, Dropout, Function, MatMul, Op};
 use crate::step::parameter::Parameter;
 use crate::step::recompute::Recompute;
 use crate::step::tensor::{DType, Input, Part, Role, Tensor, TensorId};
@@ -298,10 +298,15 @@ fn op(op: &Op) -> format::Op {
             format::Op::MatMul { transpose_a: *transpose_a, transpose_b: *transpose_b }
         }
         Op::MatMulAccumulate(op) => format::Op::MatMulAccumulate { transpose_a: op.0.transpose_a, transpose_b: op.0.transpose_b },
-        Op::Attention(op) => format::Op::Attention { heads: op.heads, sequence: op.sequence, causal: op.causal },
-        Op::AttentionGradient(op) => {
-            format::Op::AttentionGradient { heads: op.0.heads, sequence: op.0.sequence, causal: op.0.causal }
+        Op::Attention(op) => {
+            format::Op::Attention { heads: op.heads, sequence: op.sequence, causal: op.causal, dropout: dropout(op.dropout) }
         }
+        Op::AttentionGradient(op) => format::Op::AttentionGradient {
+            heads: op.0.heads,
+            sequence: op.0.sequence,
+            causal: op.0.causal,
+            dropout: dropout(op.0.dropout),
+        },
         Op::RmsNorm(op) => format::Op::RmsNorm { eps: op.eps, factor: op.factor },
         Op::RmsNormGradient(op) => format::Op::RmsNormGradient { factor: op.factor },
         Op::Gate(op) => format::Op::Gate { function: function(op.0) },
@@ -311,6 +316,7 @@ fn op(op: &Op) -> format::Op {
         Op::AddTable(op) => format::Op::AddTable { period: op.period },
         Op::TableGradient(op) => format::Op::TableGradient { period: op.period, shape: op.shape.to_vec() },
         Op::Rotate(op) => format::Op::Rotate { heads: op.heads, sequence: op.sequence, back: op.back },
+        Op::Dropout(op) => format::Op::Dropout { rate: op.rate, site: op.site },
         Op::Scale(op) => format::Op::Scale { factor: op.factor },
         Op::Add(_) => format::Op::Add,
         Op::SelectRows(_) => format::Op::SelectRows,
@@ -325,6 +331,11 @@ fn op(op: &Op) -> format::Op {
         Op::ClipFactor(op) => format::Op::ClipFactor { max: op.max },
         Op::AdamW(op) => format::Op::AdamW { betas: op.betas, eps: op.eps, weight_decay: op.weight_decay },
     }
+}
+
+/// Rate and site.
+fn dropout(dropout: Option<Dropout>) -> Option<(f64, u32)> {
+    dropout.map(|dropout| (dropout.rate, dropout.site))
 }
 
 fn function(function: Function) -> format::Function {

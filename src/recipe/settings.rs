@@ -148,6 +148,8 @@ record! {
         embedding: Embedding = "Embedding()";
         /// From rows to scores of the vocabulary.
         head: Head = "Head()";
+        /// What is set to zero at random in training, never in evaluation.
+        dropout: Dropout = "Dropout()";
         /// Initial weights of matrices and tables; biases begin at 0, gains at 1.
         init: Initialization = "Normal()";
     }
@@ -292,6 +294,18 @@ record! {
         final_norm: bool = "true";
         /// What is done to rows before the decoder.
         transform: Transform = "Skipped";
+    }
+}
+
+record! {
+    /// Dropout (Srivastava et al. 2014): each number is set to zero with this probability, and the others grow so that the mean stays.
+    Dropout {
+        /// Of the rows that enter the first block.
+        inputs: Ratio [Range::below(0.0, 1.0)] = "0%";
+        /// Of the probabilities of attention.
+        probabilities: Ratio [Range::below(0.0, 1.0)] = "0%";
+        /// Of what either half of a block adds.
+        branches: Ratio [Range::below(0.0, 1.0)] = "0%";
     }
 }
 

@@ -1,14 +1,15 @@
 //! The forward pass: from tokens to the loss, as the recipe's model says.
 
-use super::Extents;
 use super::graph::{Pass, Place, StepGraph};
 use super::op::{
-    self, Activate, Add, AddPosition, AddTable, Attention, CrossEntropy, Embedding, Function, Gate, LayerNorm, MatMul, RmsNorm,
-    Rotate, Scale, SelectRows,
+    self, Activate, Add, AddPosition, AddTable, Attention, CrossEntropy, Dropout, Embedding, Function, Gate, LayerNorm, MatMul,
+    RmsNorm, Rotate, Scale, SelectRows,
 };
 use super::parameter::{Block, Inputs, Linear, NormParameters, Parameters, Places};
 use super::tensor::{Input, ParameterId, Role, TensorId, TensorType};
+use super::{Extents, Walk};
 use crate::recipe::settings::{self, Activation, Encoder, Norm, Placement, Positions};
+use crate::units::Ratio;
 
 /// What the forward pass made.
 pub struct Forward {
@@ -24,12 +25,12 @@ impl Forward {
     /// Adds the forward pass of a model, up to a loss, to a graph that holds its weights.
     pub fn add(
         graph: &mut StepGraph,
-        (model, loss): (&Encoder, CrossEntropy),
+        (model, walk, loss): (&Encoder, Walk, CrossEntropy),
         e: &Extents,
         parameters: &Parameters,
         weights: &[TensorId],
     ) -> Self {
-        Maker { graph, model, e, weights, table: None }.forward(parameters, loss)
+        Maker { graph, model, e, weights, table: None, trains: walk != Walk::Evaluate }.forward(parameters, loss)
     }
 }
 
@@ -41,6 +42,8 @@ struct Maker<'a> {
     weights: &'a [TensorId],
     /// The fixed table of positions, where the model has one.
     table: Option<TensorId>,
+    /// Whether numbers are dropped.
+    trains: bool,
 }
 
 impl Maker<'_> {
@@ -104,7 +107,7 @@ impl Maker<'_> {
 
         let mut x = self.embed(p, tokens);
         for (i, block) in p.blocks.iter().enumerate() {
-            x = self.block(x, block, Place::Block(i as u64));
+            x = self.block(x, block, i as u32);
         }
         let x = self.norm_if(x, p.final_norm, Place::Head);
         let x = if e.predicted == e.rows() { x } else { self.push(SelectRows, &[x, rows], Place::Head) };
@@ -130,7 +133,13 @@ impl Maker<'_> {
             (_, Positions::Sinusoidal {}, Some(table)) => self.push(AddTable { period: self.e.sequence }, &[x, table], place),
             _ => x,
         };
-        self.norm_if(x, p.embedding_norm, place)
+        let x = self.norm_if(x, p.embedding_norm, place);
+        self.dropout(x, self.model.dropout.inputs, INPUTS, place)
+    }
+
+    /// Dropout, where numbers are dropped at all.
+    fn dropout(&mut self, x: TensorId, rate: Ratio, site: u32, place: Place) -> TensorId {
+        if self.trains && rate.0 > 0.0 { self.push(Dropout { rate: rate.0, site }, &[x], place) } else { x }
     }
 
     /// The head's transform, and the scores of the vocabulary.
@@ -152,9 +161,13 @@ impl Maker<'_> {
         p.decoder_bias.map_or(logits, |bias| self.add_table(logits, bias, 1, place))
     }
 
-    fn block(&mut self, x: TensorId, b: &Block, place: Place) -> TensorId {
-        let x = self.half(x, (b.attention_norm, b.attention_out_norm), place, |maker, h| maker.attention(h, b, place));
-        self.half(x, (b.feed_forward_norm, b.feed_forward_out_norm), place, |maker, h| maker.feed_forward(h, b, place))
+    fn block(&mut self, x: TensorId, b: &Block, i: u32) -> TensorId {
+        let place = Place::Block(u64::from(i));
+        let [probabilities, first, second] = sites(i);
+        let norms = (b.attention_norm, b.attention_out_norm);
+        let x = self.half(x, norms, (place, first), |maker, h| maker.attention(h, b, (place, probabilities)));
+        let norms = (b.feed_forward_norm, b.feed_forward_out_norm);
+        self.half(x, norms, (place, second), |maker, h| maker.feed_forward(h, b, place))
     }
 
     /// A half of a block, f, with its norms and the sum around it.
@@ -162,23 +175,27 @@ impl Maker<'_> {
         &mut self,
         x: TensorId,
         (norm, out_norm): (NormParameters, Option<NormParameters>),
-        place: Place,
+        (place, site): (Place, u32),
         f: impl FnOnce(&mut Self, TensorId) -> TensorId,
     ) -> TensorId {
+        let rate = self.model.dropout.branches;
         match self.model.placement {
             Placement::PreNorm {} | Placement::Sandwich {} => {
                 let h = self.norm(x, norm, place);
                 let y = f(self, h);
                 let y = self.norm_if(y, out_norm, place);
+                let y = self.dropout(y, rate, site, place);
                 self.push(Add, &[y, x], place)
             }
             Placement::PostNorm {} => {
                 let y = f(self, x);
+                let y = self.dropout(y, rate, site, place);
                 let sum = self.push(Add, &[y, x], place);
                 self.norm(sum, norm, place)
             }
             Placement::DeepNorm {} => {
                 let y = f(self, x);
+                let y = self.dropout(y, rate, site, place);
                 let x = self.push(Scale { factor: deep_norm_factor(self.model.depth) }, &[x], place);
                 let sum = self.push(Add, &[y, x], place);
                 self.norm(sum, norm, place)
@@ -186,7 +203,7 @@ impl Maker<'_> {
         }
     }
 
-    fn attention(&mut self, h: TensorId, b: &Block, place: Place) -> TensorId {
+    fn attention(&mut self, h: TensorId, b: &Block, (place, site): (Place, u32)) -> TensorId {
         let (heads, sequence) = (self.e.heads, self.e.sequence);
         let [q, k, v] = [b.query, b.key, b.value].map(|linear| self.linear(h, linear, place));
         let [q, k] = match (&self.model.positions, self.table) {
@@ -196,7 +213,9 @@ impl Maker<'_> {
             _ => [q, k],
         };
         let settings::Attention::Softmax { causal } = self.model.attention;
-        let context = self.push(Attention { heads, sequence, causal }, &[q, k, v], place);
+        let rate = self.model.dropout.probabilities.0;
+        let dropout = (self.trains && rate > 0.0).then_some(Dropout { rate, site });
+        let context = self.push(Attention { heads, sequence, causal, dropout }, &[q, k, v], place);
         self.linear(context, b.output, place)
     }
 
@@ -214,6 +233,14 @@ impl Maker<'_> {
         };
         self.linear(inner, b.down, place)
     }
+}
+
+/// The site of the dropout after the embedding.
+const INPUTS: u32 = 0;
+
+/// The sites of a block: of attention's probabilities, of what attention adds, of what the feed-forward half adds.
+fn sites(block: u32) -> [u32; 3] {
+    [1, 2, 3].map(|i| 3 * block + i)
 }
 
 /// Shape of the fixed table of positions: sinusoids `[S, D]`, or cosines and sines of rotations `[2·S, D/2H]`.

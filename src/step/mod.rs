@@ -199,7 +199,7 @@ impl StepGraphs {
         }
         // What is evaluated can be compared with other runs: cross entropy alone.
         let loss = if walk == Walk::Evaluate { CrossEntropy::ALONE } else { self.loss };
-        let forward = Forward::add(&mut graph, (&self.model, loss), &self.extents, parameters, &weights);
+        let forward = Forward::add(&mut graph, (&self.model, walk, loss), &self.extents, parameters, &weights);
         graph.keep(forward.loss);
         if walk == Walk::Evaluate {
             graph.keep(forward.row_losses);

@@ -1,7 +1,7 @@
 //! The forward pass that the recipe's model asks for, operation by operation.
 
 use super::format::{Content, Function, Op, Pass, Place, Role};
-use super::recipe::{Activation, Attention, Encoder, FeedForward, Loss, Norm, Placement, Positions, Transform};
+use super::recipe::{Activation, Attention, Dropout, Encoder, FeedForward, Loss, Norm, Placement, Positions, Transform};
 use super::trace::Trace;
 
 /// A model that is followed.
@@ -9,20 +9,27 @@ struct Model<'t, 'a> {
     t: &'t mut Trace<'a>,
     model: &'t Encoder,
     place: Place,
+    /// What is dropped: of the inputs, of probabilities, of branches; nothing in an evaluation.
+    drops: [f64; 3],
 }
 
 /// Follows the forward pass; gives the outputs of the loss: the loss, the log-sum-exp and the loss of each row.
 pub fn follow(content: &Content, t: &mut Trace<'_>) -> Vec<u32> {
     let e = &content.extents;
-    let mut m = Model { t, model: &content.recipe.model, place: Place::Embedding };
+    let model = &content.recipe.model;
+    let Dropout { inputs, probabilities, branches } = &model.dropout;
+    let drops = if t.is_evaluation() { [0.0; 3] } else { [inputs.0, probabilities.0, branches.0] };
+    let mut m = Model { t, model, place: Place::Embedding, drops };
     let mut x = m.embedding();
     for i in 0..e.depth {
         if m.t.lost() {
             return Vec::new();
         }
         m.place = Place::Block(i);
-        x = m.half(x, &format!("block.{i}.attention"), |m, x| m.attention(x, i));
-        x = m.half(x, &format!("block.{i}.feed_forward"), |m, x| m.feed_forward(x, i));
+        // Three places of a block drop: probabilities, and either half.
+        let site = 3 * i as u32 + 1;
+        x = m.half(x, &format!("block.{i}.attention"), site + 1, |m, x| m.attention(x, i, site));
+        x = m.half(x, &format!("block.{i}.feed_forward"), site + 2, |m, x| m.feed_forward(x, i));
     }
     m.place = Place::Head;
     if m.model.head.final_norm {
@@ -96,31 +103,40 @@ impl Model<'_, '_> {
             }
             Positions::Rotary { .. } | Positions::NoPositions {} => x,
         };
-        if model.embedding.input_norm { self.norm(x, "embedding.norm") } else { x }
+        let x = if model.embedding.input_norm { self.norm(x, "embedding.norm") } else { x };
+        self.drop(x, self.drops[0], 0)
+    }
+
+    fn drop(&mut self, x: u32, rate: f64, site: u32) -> u32 {
+        if rate > 0.0 { self.one(Op::Dropout { rate, site }, &[x]) } else { x }
     }
 
     /// A half of a block with its norms and the sum around it.
-    fn half(&mut self, x: u32, name: &str, f: impl FnOnce(&mut Self, u32) -> u32) -> u32 {
+    fn half(&mut self, x: u32, name: &str, site: u32, f: impl FnOnce(&mut Self, u32) -> u32) -> u32 {
         let norm = format!("{name}_norm");
         match self.model.placement {
             Placement::PreNorm {} => {
                 let h = self.norm(x, &norm);
                 let y = f(self, h);
+                let y = self.drop(y, self.drops[2], site);
                 self.one(Op::Add, &[y, x])
             }
             Placement::Sandwich {} => {
                 let h = self.norm(x, &norm);
                 let y = f(self, h);
                 let y = self.norm(y, &format!("{name}_out_norm"));
+                let y = self.drop(y, self.drops[2], site);
                 self.one(Op::Add, &[y, x])
             }
             Placement::PostNorm {} => {
                 let y = f(self, x);
+                let y = self.drop(y, self.drops[2], site);
                 let sum = self.one(Op::Add, &[y, x]);
                 self.norm(sum, &norm)
             }
             Placement::DeepNorm {} => {
                 let y = f(self, x);
+                let y = self.drop(y, self.drops[2], site);
                 let factor = libm::pow(2.0 * self.model.depth as f64, 0.25);
                 let x = self.one(Op::Scale { factor }, &[x]);
                 let sum = self.one(Op::Add, &[y, x]);
@@ -129,7 +145,7 @@ impl Model<'_, '_> {
         }
     }
 
-    fn attention(&mut self, x: u32, i: u64) -> u32 {
+    fn attention(&mut self, x: u32, i: u64, site: u32) -> u32 {
         let (heads, sequence) = (self.model.heads, self.model.sequence);
         let (qkv, dense) = (self.model.biases.qkv, self.model.biases.dense);
         let [q, k, v] = ["query", "key", "value"].map(|part| self.linear(x, &format!("block.{i}.attention.{part}"), qkv));
@@ -139,8 +155,9 @@ impl Model<'_, '_> {
         } else {
             [q, k]
         };
+        let dropout = (self.drops[1] > 0.0).then_some((self.drops[1], site));
         let Attention::Softmax { causal } = self.model.attention;
-        let context = self.one(Op::Attention { heads, sequence, causal }, &[q, k, v]);
+        let context = self.one(Op::Attention { heads, sequence, causal, dropout }, &[q, k, v]);
         self.linear(context, &format!("block.{i}.attention.output"), dense)
     }
 

@@ -102,14 +102,18 @@ impl Backward<'_, '_> {
                 let made = self.emit(Op::RmsNormGradient { factor: *factor }, &[dy, *x, *scale, *gain]);
                 [*x, *gain].into_iter().enumerate().for_each(|(i, to)| self.contribute(to, made.get(i).copied()));
             }
-            (Op::Attention { heads, sequence, causal }, [q, k, v], [_, probabilities]) => {
-                let op = Op::AttentionGradient { heads: *heads, sequence: *sequence, causal: *causal };
+            (Op::Attention { heads, sequence, causal, dropout }, [q, k, v], [_, probabilities]) => {
+                let op = Op::AttentionGradient { heads: *heads, sequence: *sequence, causal: *causal, dropout: *dropout };
                 let made = self.emit(op, &[dy, *q, *k, *v, *probabilities]);
                 [*q, *k, *v].into_iter().enumerate().for_each(|(i, to)| self.contribute(to, made.get(i).copied()));
             }
             (Op::Activate { function }, [z], _) => {
                 let made = self.emit(Op::ActivateGradient { function: *function }, &[dy, *z]);
                 self.contribute(*z, made.first().copied());
+            }
+            (Op::Dropout { rate, site }, [x], _) => {
+                let made = self.emit(Op::Dropout { rate: *rate, site: *site }, &[dy]);
+                self.contribute(*x, made.first().copied());
             }
             (Op::Scale { factor }, [x], _) => {
                 let made = self.emit(Op::Scale { factor: *factor }, &[dy]);

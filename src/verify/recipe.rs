@@ -86,6 +86,7 @@ pub struct Encoder {
     pub token_types: u64,
     pub embedding: Embedding,
     pub head: Head,
+    pub dropout: Dropout,
     pub init: Initialization,
 }
 
@@ -155,6 +156,14 @@ pub struct Embedding {
     pub table_width: Option<u64>,
     pub input_norm: bool,
     pub tied: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dropout {
+    pub inputs: Ratio,
+    pub probabilities: Ratio,
+    pub branches: Ratio,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

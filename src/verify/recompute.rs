@@ -16,7 +16,7 @@ fn kind(op: &Op) -> Option<usize> {
         Op::Gate { .. } | Op::Activate { .. } => Some(1),
         Op::Attention { .. } => Some(2),
         Op::MatMul { .. } | Op::AddTable { .. } | Op::Rotate { .. } => Some(3),
-        Op::Add | Op::Scale { .. } => Some(4),
+        Op::Add | Op::Scale { .. } | Op::Dropout { .. } => Some(4),
         _ => None,
     }
 }

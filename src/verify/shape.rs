@@ -27,7 +27,8 @@ pub fn outputs(op: &Op, inputs: &[Operand<'_>]) -> Option<Vec<Vec<u64>>> {
         | Op::Activate { .. }
         | Op::ActivateGradient { .. }
         | Op::Add
-        | Op::Scale { .. } => alike(op, &shapes),
+        | Op::Scale { .. }
+        | Op::Dropout { .. } => alike(op, &shapes),
         Op::CrossEntropy { .. } | Op::CrossEntropyGradient { .. } => losses(op, &shapes),
         Op::SumSquares | Op::ClipFactor { .. } | Op::AdamW { .. } => updates(op, &shapes),
     }
@@ -143,7 +144,7 @@ fn alike(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
     let first = *shapes.first()?;
     let (takes, makes) = match op {
         Op::GateGradient { .. } => (3, 2),
-        Op::Activate { .. } | Op::Scale { .. } => (1, 1),
+        Op::Activate { .. } | Op::Scale { .. } | Op::Dropout { .. } => (1, 1),
         _ => (2, 1),
     };
     (shapes.len() == takes && shapes.iter().all(|s| *s == first)).then(|| vec![first.to_vec(); makes])
@@ -180,6 +181,7 @@ pub fn in_place(op: &Op) -> &'static [(usize, usize)] {
         | Op::LayerNormGradient
         | Op::RmsNormGradient { .. }
         | Op::Scale { .. }
+        | Op::Dropout { .. }
         | Op::MatMulAccumulate { .. }
         | Op::CrossEntropyGradient { .. } => &[(0, 0)],
         Op::Add => &[(0, 0), (1, 0)],

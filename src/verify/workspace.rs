@@ -44,10 +44,14 @@ pub fn on_cpu(op: &Op, inputs: &[&Tensor], cpu: Cpu) -> u64 {
     let copies = || products(op, inputs, cpu).iter().map(|taken| taken.copies).max().unwrap_or(0);
     match op {
         Op::MatMul { .. } | Op::MatMulAccumulate { .. } => copies(),
-        // Each thread works on a sequence of its own, for the gradient with room for S×S gradients of scores.
-        Op::Attention { .. } => copies().saturating_mul(cpu.threads),
-        Op::AttentionGradient { sequence, .. } => {
-            copies().saturating_add(sequence.saturating_mul(*sequence).saturating_mul(4)).saturating_mul(cpu.threads)
+        // Each thread works on a sequence of its own; with room for S×S gradients of scores, and for S×S probabilities after dropout.
+        Op::Attention { sequence, dropout, .. } => {
+            let squares = u64::from(dropout.is_some());
+            copies().saturating_add(square(*sequence).saturating_mul(squares)).saturating_mul(cpu.threads)
+        }
+        Op::AttentionGradient { sequence, dropout, .. } => {
+            let squares = 1 + u64::from(dropout.is_some());
+            copies().saturating_add(square(*sequence).saturating_mul(squares)).saturating_mul(cpu.threads)
         }
         Op::LayerNormGradient => bytes(inputs[4]).saturating_mul(2 * inputs[0].shape[0].div_ceil(NORM_ROWS)),
         Op::RmsNormGradient { .. } => inputs[0].shape[1].saturating_mul(4).saturating_mul(inputs[0].shape[0].div_ceil(NORM_ROWS)),
@@ -104,6 +108,11 @@ fn walk_products(walk: &Walk, o: &Operation, cpu: Cpu) -> Vec<Taken> {
     }
     let inputs: Vec<&Tensor> = o.inputs.iter().map(|id| &walk.tensors[*id as usize]).collect();
     products(&o.op, &inputs, cpu)
+}
+
+/// Bytes of S×S numbers.
+fn square(sequence: u64) -> u64 {
+    sequence.saturating_mul(sequence).saturating_mul(4)
 }
 
 fn partial_sums(tensor: &Tensor) -> u64 {

@@ -20,7 +20,7 @@ use std::process::Command;
 use cramplan::budget::fit::{choose, each};
 use cramplan::budget::{Fixed, estimate_at, estimate_with};
 use cramplan::device::Device;
-use cramplan::recipe::settings::{FeedForward, Recipe};
+use cramplan::recipe::settings::Recipe;
 use cramplan::step::recompute::Recompute;
 use cramplan::units::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -46,7 +46,7 @@ fn shapes() -> Vec<(Recipe, u64, Recompute)> {
                 recipe.model.depth = depth;
                 recipe.model.width = width;
                 recipe.model.heads = width / 64;
-                recipe.model.feed_forward = FeedForward::Glu { intermediate: 4 * width };
+                recipe.model.feed_forward = recipe.model.feed_forward.with_intermediate(4 * width);
                 shapes.push((recipe, micro_batch, Recompute([again, again, again / 2, 0, 0])));
             }
         }

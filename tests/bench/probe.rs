@@ -153,7 +153,7 @@ fn round(runner: &mut Runner, round: u64) {
     runner.seen[1].push(further);
     runner.operations.push(operations);
     let began = Instant::now();
-    runner.trainer.update(Scalars { rate: 1e-3, step: round + 1 }, &mut |_| {}).unwrap();
+    runner.trainer.update(Scalars::update(1e-3, round + 1), &mut |_| {}).unwrap();
     runner.seen[2].push(began.elapsed().as_secs_f64());
 }
 

@@ -128,12 +128,13 @@ fn options(draw: &mut Draw, shape: &Shape) -> String {
     let narrow = if draw.below(3) == 0 { format!("table_width: {}, ", width / 2) } else { String::new() };
     let (norm_after, tied, final_norm, causal) = (yes_or_no(draw), draw.below(3) > 0, yes_or_no(draw), draw.below(3) == 0);
     let transform = draw.one(&["Skipped", "Projected", "Nonlinear"]);
+    let dropout = draw.one(&["", "", "inputs: 10%, probabilities: 10%, branches: 10%", "probabilities: 20%", "branches: 5%"]);
     let init = draw.one(&["Normal()", "Small", "Megatron", "Wang"]);
     format!(
         "feed_forward: {feed_forward}, attention: Softmax(causal: {causal}), norm: {norm}, placement: {placement},
         biases: Biases(qkv: {qkv}, dense: {dense}, decoder: {decoder}), positions: {positions}, token_types: {types},
         embedding: Embedding({narrow}input_norm: {norm_after}, tied: {tied}),
-        head: Head(final_norm: {final_norm}, transform: {transform}), init: {init},"
+        head: Head(final_norm: {final_norm}, transform: {transform}), dropout: Dropout({dropout}), init: {init},"
     )
 }
 

@@ -65,7 +65,7 @@ fn feed(e: &Extents) -> Feed {
     let tokens = (0..e.rows()).map(|i| (i * 7 % e.vocabulary) as i32).collect();
     let rows = (0..e.predicted).map(|i| i as i32).collect();
     let labels = (0..e.predicted).map(|i| (i * 3 % e.vocabulary) as i32).collect();
-    Feed { tokens, rows, labels, weights: vec![1.0 / e.predicted as f32; e.predicted as usize] }
+    Feed { tokens, rows, labels, weights: vec![1.0 / e.predicted as f32; e.predicted as usize], ..Feed::default() }
 }
 
 /// Does everything that a run does to memory: the state made, saved and read back; two steps with two further micro-steps where the
@@ -95,7 +95,7 @@ pub fn watch(costed: &Costed, directory: &Path) -> Seen {
             let walk = if k == 0 { Walk::First } else { Walk::Further };
             saw(walk, gauge.highest(|| trainer.micro_step(&feed(&extents), k == 0, &mut |_| {}).unwrap()).1);
         }
-        saw(Walk::Update, gauge.highest(|| trainer.update(Scalars { rate: 1e-3, step }, &mut |_| {}).unwrap()).1);
+        saw(Walk::Update, gauge.highest(|| trainer.update(Scalars::update(1e-3, step), &mut |_| {}).unwrap()).1);
     }
     saw(Walk::Evaluate, gauge.highest(|| trainer.evaluate(&feed(&extents), &mut |_| {}).unwrap()).1);
     (_, seen.saving) = gauge.highest(|| {

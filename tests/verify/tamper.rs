@@ -2,7 +2,10 @@
 
 use cramplan::units::{Bytes, FlopRate, Flops, Ratio, Seconds, Tokens};
 use cramplan::verify::format::{Content, DType, Limit, Op, Operation, Pass, Place, Role, Stage, WalkName};
-use cramplan::verify::recipe::{Batch, Decay, FeedForward, Interval, MicroBatch, Norm, Optimizer, Prediction, Tokenizer};
+use cramplan::verify::recipe::{
+    Activation, Attention, Batch, Decay, FeedForward, Interval, Loss, MicroBatch, Norm, Optimizer, Placement, Positions,
+    Prediction, Tokenizer, Transform,
+};
 
 use WalkName::{Evaluate, First, Further, Update};
 
@@ -69,7 +72,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     t("the recipe has twice the heads", "extents", |c| Some(c.recipe.model.heads *= 2)),
     t("the recipe's sequence is longer", "extents", |c| Some(c.recipe.model.sequence += 8)),
     t("the recipe's gate is wider", "extents", |c| {
-        let FeedForward::Glu { intermediate } = &mut c.recipe.model.feed_forward;
+        let (FeedForward::Glu { intermediate, .. } | FeedForward::Mlp { intermediate, .. }) = &mut c.recipe.model.feed_forward;
         Some(*intermediate += 2)
     }),
     t("the recipe's vocabulary is larger", "extents", |c| {
@@ -92,8 +95,53 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(())
     }),
     t("the norm's epsilon is another", "model", |c| {
-        let Norm::LayerNorm { eps } = &mut c.recipe.model.norm;
+        let (Norm::LayerNorm { eps } | Norm::RmsNorm { eps } | Norm::ScaleNorm { eps }) = &mut c.recipe.model.norm;
         Some(*eps = 1e-5)
+    }),
+    t("the norms are of another kind", "parameters", |c| {
+        let scale = matches!(c.recipe.model.norm, Norm::ScaleNorm { .. });
+        Some(c.recipe.model.norm = if scale { Norm::LayerNorm { eps: 1e-6 } } else { Norm::ScaleNorm { eps: 1e-6 } })
+    }),
+    t("the norms stand elsewhere", "model", |c| {
+        let pre = matches!(c.recipe.model.placement, Placement::PreNorm {});
+        let post = matches!(c.recipe.model.placement, Placement::PostNorm {});
+        let other = if pre { Placement::PostNorm {} } else { Placement::DeepNorm {} };
+        (pre || post).then(|| c.recipe.model.placement = other)
+    }),
+    t("there is a second norm in each half", "parameters", |c| {
+        let sandwich = matches!(c.recipe.model.placement, Placement::Sandwich {});
+        Some(c.recipe.model.placement = if sandwich { Placement::PreNorm {} } else { Placement::Sandwich {} })
+    }),
+    t("queries, keys and values have a bias, or none", "parameters", |c| Some(c.recipe.model.biases.qkv ^= true)),
+    t("the other projections have a bias, or none", "parameters", |c| Some(c.recipe.model.biases.dense ^= true)),
+    t("the decoder has a bias, or none", "parameters", |c| Some(c.recipe.model.biases.decoder ^= true)),
+    t("the decoder is another table, or the same", "parameters", |c| Some(c.recipe.model.embedding.tied ^= true)),
+    t("there is a norm after the embedding, or none", "parameters", |c| Some(c.recipe.model.embedding.input_norm ^= true)),
+    t("there is a norm at the end, or none", "parameters", |c| Some(c.recipe.model.head.final_norm ^= true)),
+    t("the word table is narrower", "parameters", |c| {
+        let width = c.recipe.model.embedding.table_width.unwrap_or(c.recipe.model.width);
+        Some(c.recipe.model.embedding.table_width = Some(width / 2))
+    }),
+    t("there is one type of token more", "parameters", |c| Some(c.recipe.model.token_types += 1)),
+    t("attention looks only back, or both ways", "model", |c| {
+        let Attention::Softmax { causal } = &mut c.recipe.model.attention;
+        Some(*causal ^= true)
+    }),
+    t("the activation is another", "model", |c| {
+        let (FeedForward::Glu { activation, .. } | FeedForward::Mlp { activation, .. }) = &mut c.recipe.model.feed_forward;
+        let tanh = matches!(activation, Activation::Tanh {});
+        Some(*activation = if tanh { Activation::Relu {} } else { Activation::Tanh {} })
+    }),
+    t("positions are not told at all", "model", |c| {
+        let told = !matches!(c.recipe.model.positions, Positions::NoPositions {});
+        told.then(|| c.recipe.model.positions = Positions::NoPositions {})
+    }),
+    t("the head has a transform, or none", "parameters", |c| {
+        let skipped = matches!(c.recipe.model.head.transform, Transform::Skipped {});
+        Some(c.recipe.model.head.transform = if skipped { Transform::Nonlinear {} } else { Transform::Skipped {} })
+    }),
+    t("the loss is another", "model", |c| {
+        Some(c.recipe.objective.loss = Loss::CrossEntropy { z_loss: 0.5, label_smoothing: Ratio(0.25) })
     }),
     t("the clip is another", "model", |c| {
         let Optimizer::AdamW { clip, .. } = &mut c.recipe.optimizer;
@@ -117,7 +165,7 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(())
     }),
     t("the gate's projection is of an odd width", "extents", |c| {
-        let FeedForward::Glu { intermediate } = &mut c.recipe.model.feed_forward;
+        let (FeedForward::Glu { intermediate, .. } | FeedForward::Mlp { intermediate, .. }) = &mut c.recipe.model.feed_forward;
         Some(*intermediate += 1)
     }),
     // Parameters.

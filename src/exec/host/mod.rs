@@ -2,6 +2,7 @@
 //!
 //! Invariant: how a sum is grouped depends on its extents alone, never on the number of threads.
 
+pub mod draws;
 pub mod math;
 pub mod matrix;
 

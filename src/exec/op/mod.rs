@@ -6,6 +6,7 @@
 
 mod activation;
 mod attention;
+mod dropout;
 mod embedding;
 mod loss;
 mod matmul;
@@ -27,13 +28,31 @@ use burn::tensor::{Device, Int, Tensor};
 use super::value::Value;
 use crate::step::op::{Op, Signature};
 
-/// What an optimizer step is told from outside: the numbers that follow from progress.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What a walk is told from outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Scalars {
     /// Learning rate.
     pub rate: f64,
     /// Number of the optimizer step, from 1.
     pub step: u64,
+    /// What random draws depend on.
+    pub draws: Draws,
+}
+
+impl Scalars {
+    /// Of an update: its learning rate, and the number of the optimizer step.
+    pub const fn update(rate: f64, step: u64) -> Self {
+        Self { rate, step, draws: Draws { seed: 0, micro_step: 0 } }
+    }
+}
+
+/// What the random draws of a micro-step depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Draws {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Number of the micro-step, from 0.
+    pub micro_step: u64,
 }
 
 /// The operands of a host kernel.
@@ -174,6 +193,7 @@ pub fn runner(op: &Op) -> &dyn Run {
         Op::ActivateGradient(op) => op,
         Op::Add(op) => op,
         Op::Scale(op) => op,
+        Op::Dropout(op) => op,
         Op::SelectRows(op) => op,
         Op::ScatterRows(op) => op,
         Op::CrossEntropy(op) => op,

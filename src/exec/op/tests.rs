@@ -3,19 +3,19 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::{Plain, Scalars, runner};
+use super::{Draws, Plain, Scalars, runner};
 use crate::exec::value::{Value, float_tensor};
 use crate::exec::walk::{Form, Walker};
 use crate::rng::{Purpose, Stream};
 use crate::step::differentiate::{Differentiator, Gradients};
 use crate::step::graph::{Pass, Place, StepGraph};
 use crate::step::op::{
-    Activate, AdamW, Add, AddPosition, AddTable, Attention, ClipFactor, CrossEntropy, Embedding, Function, Gate, LayerNorm,
-    MatMul, MatMulAccumulate, Op, RmsNorm, Rotate, Scale, SelectRows, Signature, SumSquares,
+    Activate, AdamW, Add, AddPosition, AddTable, Attention, ClipFactor, CrossEntropy, Dropout, Embedding, Function, Gate,
+    LayerNorm, MatMul, MatMulAccumulate, Op, RmsNorm, Rotate, Scale, SelectRows, Signature, SumSquares,
 };
 use crate::step::tensor::{ParameterId, Role, TensorId, TensorType};
 
-const SCALARS: Scalars = Scalars { rate: 1e-2, step: 3 };
+const SCALARS: Scalars = Scalars { rate: 1e-2, step: 3, draws: Draws { seed: 5, micro_step: 2 } };
 
 /// An operand of an operation under test.
 #[derive(Clone, Debug)]
@@ -200,7 +200,11 @@ fn norms_that_do_not_centre_with_a_gain_for_each_column_and_with_one() {
 #[test]
 fn attention() {
     for causal in [false, true] {
-        agrees(Attention { heads: 3, sequence: 8, causal }, &[normal(&[32, 12]), normal(&[32, 12]), normal(&[32, 12])]);
+        for dropout in [None, Some(Dropout { rate: 0.3, site: 7 })] {
+            let op = Attention { heads: 3, sequence: 8, causal, dropout };
+            agrees(op, &[normal(&[32, 12]), normal(&[32, 12]), normal(&[32, 12])]);
+            forms_agree(op, &[normal(&[32, 12]), normal(&[32, 12]), normal(&[32, 12])]);
+        }
     }
 }
 
@@ -226,6 +230,12 @@ fn rotations_and_their_way_back() {
     for back in [false, true] {
         agrees(Rotate { heads: 3, sequence: 4, back }, &[normal(&[12, 18]), Given::Fixed(vec![8, 3])]);
     }
+}
+
+#[test]
+fn dropout() {
+    agrees(Dropout { rate: 0.3, site: 1 }, &[normal(&[40, 130])]);
+    forms_agree(Dropout { rate: 0.3, site: 1 }, &[normal(&[40, 130])]);
 }
 
 #[test]

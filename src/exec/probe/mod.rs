@@ -21,7 +21,7 @@ pub use self::record::Found;
 use self::record::Record;
 use super::error::Error;
 use super::job::mask_spec_of;
-use super::op::Scalars;
+use super::op::{Draws, Scalars};
 use super::state::State;
 use super::trainer::{Feed, Moment, Trainer};
 use super::walk::Form;
@@ -142,9 +142,9 @@ fn measure(trainer: &mut Trainer, recipe: &Recipe, bench: &Bench<'_>, idle: f64,
         for (k, walk) in [Walk::First, Walk::Further, Walk::Update].into_iter().enumerate() {
             let mut clock = Clock::start(bench, idle);
             if walk == Walk::Update {
-                trainer.update(Scalars { rate: 1e-3, step: step + 1 }, &mut |moment| clock.saw(moment))?;
+                trainer.update(Scalars::update(1e-3, step + 1), &mut |moment| clock.saw(moment))?;
             } else {
-                let feed = Feed::of(batcher.train_batch(2 * step + k as u64), 2);
+                let feed = Feed::of(batcher.train_batch(2 * step + k as u64), 2, Draws::default());
                 trainer.micro_step(&feed, walk == Walk::First, &mut |moment| clock.saw(moment))?;
             }
             if step > 0 {

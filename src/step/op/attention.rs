@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 
 use super::chain::Handle;
-use super::{Chain, Host, MatMul, Packed, Rule, Signature, Types, Words};
+use super::{Chain, Dropout, Host, MatMul, Packed, Rule, Signature, Types, Words};
 use crate::step::differentiate::Differentiator;
 use crate::step::graph::Node;
 use crate::step::recompute::Kind;
@@ -22,6 +22,8 @@ pub struct Attention {
     pub sequence: u64,
     /// Whether a token looks only at itself and those before it: the scores of the others are −∞.
     pub causal: bool,
+    /// What the probabilities go through before they meet the values; the output holds them as they were.
+    pub dropout: Option<Dropout>,
 }
 
 impl Attention {
@@ -50,6 +52,21 @@ impl Attention {
         let (s, d) = (self.sequence, width / self.heads);
         let product = |rule, extents| Packed { shared: true, ..host.panels.product(rule, extents) };
         vec![product(MatMul::TRANSPOSE_A, (s, d, s)), product(MatMul::TRANSPOSE_B, (s, s, d)), product(MatMul::PLAIN, (s, d, s))]
+    }
+
+    /// Bytes of the probabilities of a head.
+    fn square(self) -> Bytes {
+        TensorType::f32(&[self.sequence, self.sequence]).bytes()
+    }
+
+    /// The probabilities after dropout.
+    fn dropped(self, c: &mut Chain, p: &Handle, types: Signature<'_>) -> Handle {
+        let same = c.again(p);
+        if self.dropout.is_none() {
+            return same;
+        }
+        let mask = c.filled(&self.probabilities(&types.inputs[0]).shape);
+        c.binary(mask, same)
     }
 
     /// `[B·S·D]` → `[B, H, S, D/H]`.
@@ -85,9 +102,10 @@ impl Rule for Attention {
         self.product(&types.inputs[0]) * 2
     }
 
-    /// Each thread's panels.
+    /// Each thread's panels, and its `[S, S]` of probabilities after dropout.
     fn host_workspace(&self, types: Signature<'_>, host: Host) -> Bytes {
-        highest(&self.forward(types.inputs[0].dim(1), host)) * host.threads
+        let dropped = self.dropout.map_or(Bytes::ZERO, |_| self.square());
+        (dropped + highest(&self.forward(types.inputs[0].dim(1), host))) * host.threads
     }
 
     fn host_products(&self, types: Signature<'_>, host: Host) -> Vec<Packed> {
@@ -116,8 +134,8 @@ impl Rule for Attention {
         let same = c.again(&e);
         let sum = c.reduce(e, 3);
         let p = c.binary(same, sum);
-        let same = c.again(&p);
-        let context = c.matmul(same, v);
+        let dropped = self.dropped(c, &p, types);
+        let context = c.matmul(dropped, v);
         let context = together(c, context);
         c.output(context);
         c.output(p);
@@ -135,7 +153,8 @@ impl Rule for Attention {
 
 /// (dcontext, q, k, v `[T, D]`, P `[B, H, S, S]`) → dq, dk, dv `[T, D]`.
 ///
-/// dv = Pᵀ·do; dP = do·vᵀ; dS = P ⊙ (dP − rowsum(dP ⊙ P)); dq = dS·k/√(D/H); dk = dSᵀ·q/√(D/H).
+/// dv = Pᵀ·do; dP = do·vᵀ; dS = P ⊙ (dP − rowsum(dP ⊙ P)); dq = dS·k/√(D/H); dk = dSᵀ·q/√(D/H). With dropout, dv = P′ᵀ·do and
+/// dS = P′ ⊙ dP − P ⊙ rowsum(P′ ⊙ dP), P′ being what is left of P.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttentionGradient(pub Attention);
 
@@ -165,9 +184,9 @@ impl Rule for AttentionGradient {
         self.0.product(&types.inputs[0]) * 4
     }
 
-    /// Each thread's panels, and its `[S, S]` of gradients of the scores.
+    /// Each thread's panels, its `[S, S]` of gradients of the scores, and one of probabilities after dropout.
     fn host_workspace(&self, types: Signature<'_>, host: Host) -> Bytes {
-        let scores = TensorType::f32(&[self.0.sequence, self.0.sequence]).bytes();
+        let scores = self.0.square() * if self.0.dropout.is_some() { 2 } else { 1 };
         (scores + highest(&self.0.backward(types.inputs[0].dim(1), host))) * host.threads
     }
 
@@ -184,12 +203,12 @@ impl Rule for AttentionGradient {
         let p = c.take(types, 4);
         let (same, v) = (c.again(&dout), c.transpose(v));
         let dp = c.matmul(same, v);
-        let turned = c.again(&p);
+        let dropped = self.0.dropped(c, &p, Signature { inputs: &types.inputs[1..], ..types });
+        let turned = c.again(&dropped);
         let turned = c.transpose(turned);
         let dv = c.matmul(turned, dout);
         let dv = together(c, dv);
-        let same = c.again(&p);
-        let products = c.binary(dp, same);
+        let products = c.binary(dp, dropped);
         let along = c.again(&products);
         let along = c.reduce(along, 3);
         let along = c.binary(p, along);

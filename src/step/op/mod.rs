@@ -6,6 +6,7 @@
 mod activation;
 mod attention;
 pub mod chain;
+mod dropout;
 mod embedding;
 mod loss;
 mod matmul;
@@ -23,6 +24,7 @@ mod update;
 pub use activation::{Activate, ActivateGradient, Function, Gate, GateGradient};
 pub use attention::{Attention, AttentionGradient};
 pub use chain::Chain;
+pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingGradient, Zeros};
 pub use loss::{CrossEntropy, CrossEntropyGradient, loss_pieces};
 pub use matmul::{MatMul, MatMulAccumulate};
@@ -192,7 +194,7 @@ operations! {
     MatMul, MatMulAccumulate,
     Attention, AttentionGradient,
     Gate, GateGradient, Activate, ActivateGradient,
-    Add, Scale,
+    Add, Scale, Dropout,
     SelectRows, ScatterRows,
     CrossEntropy, CrossEntropyGradient,
     SumSquares, ClipFactor, AdamW,

@@ -134,14 +134,19 @@ pub fn script(op: &Op, shapes: &[Vec<u64>]) -> Script {
             let sum = s.both(0, product);
             s.outputs(&[sum], &[count(&shapes[0])]);
         }
-        Op::Attention { heads, sequence, causal } => attention([*heads, *sequence], *causal, shapes, &mut s),
-        Op::AttentionGradient { heads, sequence, .. } => attention_gradient(*heads, *sequence, shapes, &mut s),
+        Op::Attention { heads, sequence, causal, dropout } => {
+            attention([*heads, *sequence], [*causal, dropout.is_some()], shapes, &mut s);
+        }
+        Op::AttentionGradient { heads, sequence, dropout, .. } => {
+            attention_gradient([*heads, *sequence], dropout.is_some(), shapes, &mut s);
+        }
         Op::Gate { .. }
         | Op::GateGradient { .. }
         | Op::Activate { .. }
         | Op::ActivateGradient { .. }
         | Op::Add
-        | Op::Scale { .. } => {
+        | Op::Scale { .. }
+        | Op::Dropout { .. } => {
             elementwise(op, count(&shapes[0]), &mut s);
         }
         Op::CrossEntropy { z_loss, label_smoothing, focal } => {
@@ -258,7 +263,7 @@ fn together(x: usize, elements: u64, s: &mut Script) -> usize {
     s.shape(x, &[elements])
 }
 
-fn attention([heads, sequence]: [u64; 2], causal: bool, shapes: &[Vec<u64>], s: &mut Script) {
+fn attention([heads, sequence]: [u64; 2], [causal, drops]: [bool; 2], shapes: &[Vec<u64>], s: &mut Script) {
     let [q, k, v] = [0, 1, 2].map(|i| apart(i, &shapes[0], heads, sequence, s));
     let k = s.swap(k, 2, 3);
     let scores = s.product(q, k);
@@ -272,22 +277,30 @@ fn attention([heads, sequence]: [u64; 2], causal: bool, shapes: &[Vec<u64>], s: 
     let e = s.each(e);
     let sum = s.fold(e, 3);
     let p = s.both(e, sum);
-    let context = s.product(p, v);
+    let left = if drops { dropped(p, [heads, sequence], shapes[0][0], s) } else { p };
+    let context = s.product(left, v);
     let all = count(&shapes[0]);
     let context = together(context, all, s);
     s.outputs(&[context, p], &[all, shapes[0][0].saturating_mul(heads).saturating_mul(sequence)]);
 }
 
-fn attention_gradient(heads: u64, sequence: u64, shapes: &[Vec<u64>], s: &mut Script) {
+/// Probabilities times a mask from the host.
+fn dropped(p: usize, [heads, sequence]: [u64; 2], rows: u64, s: &mut Script) -> usize {
+    let mask = s.make(&[rows / sequence.max(1), heads, sequence, sequence], &[]);
+    s.both(mask, p)
+}
+
+fn attention_gradient([heads, sequence]: [u64; 2], drops: bool, shapes: &[Vec<u64>], s: &mut Script) {
     let all = count(&shapes[0]);
     let [dout, q, k, v] = [0, 1, 2, 3].map(|i| apart(i, &shapes[0], heads, sequence, s));
     let p = 4;
     let v = s.swap(v, 2, 3);
     let dp = s.product(dout, v);
-    let turned = s.swap(p, 2, 3);
+    let left = if drops { dropped(p, [heads, sequence], shapes[0][0], s) } else { p };
+    let turned = s.swap(left, 2, 3);
     let dv = s.product(turned, dout);
     let dv = together(dv, all, s);
-    let products = s.both(dp, p);
+    let products = s.both(dp, left);
     let along = s.fold(products, 3);
     let along = s.both(p, along);
     let ds = s.both(products, along);
@@ -308,6 +321,12 @@ fn elementwise(op: &Op, n: u64, s: &mut Script) {
         return s.outputs(&[sum], &[n]);
     }
     match op {
+        Op::Dropout { .. } => {
+            let x = flat(0, s);
+            let mask = s.make(&[n], &[]);
+            let y = s.both(x, mask);
+            s.outputs(&[y], &[n]);
+        }
         Op::Scale { .. } => {
             let x = flat(0, s);
             let y = s.each(x);
