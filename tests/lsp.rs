@@ -141,7 +141,23 @@ fn fields_and_variants_are_completed_also_in_half_written_text() {
     let text = SMALL.replace("depth: 2, ", "‸");
     editor.open(&file, &text.replace('‸', ""));
     let offered = editor.ask("textDocument/completion", &place(&file, &text, "‸"));
-    assert_eq!(labels(&offered), ["depth", "norm", "init", "..import(\"\")"]);
+    assert_eq!(
+        labels(&offered),
+        [
+            "depth",
+            "attention",
+            "norm",
+            "placement",
+            "biases",
+            "positions",
+            "token_types",
+            "embedding",
+            "head",
+            "dropout",
+            "init",
+            "..import(\"\")"
+        ]
+    );
     let depth = &offered[0];
     assert_eq!((&depth["textEdit"]["newText"], &depth["insertTextFormat"]), (&json!("depth: ${1:}"), &json!(2)));
     assert!(depth["detail"].as_str().unwrap().contains("1 ≤ `depth` ≤ 1024") && depth["documentation"] == "Number of blocks L.");

@@ -178,9 +178,11 @@ fn excuse(change: &Change<'_>, ours: &Result<Recipe, Vec<Diagnostic>>) -> Option
 fn the_excuses_are_these() {
     const PLAIN: &str = r#"(name: "a", seed: 0, budget: Budget(time: Seconds(60.0), steps: Some(20), memory: Bytes(2000000), flops: Flops(9)),
         data: (sources: [Synthetic(sentences: 2000)], tokenizer: WordPiece(vocab: 512), normalize: [], validation: Ratio(0.02)),
-        model: (width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: Glu(intermediate: 64), norm: LayerNorm(eps: 1e-12),
-            init: Normal(std: 0.02)),
-        objective: (rate: Ratio(0.25), prediction: Sparse(), protect_special: true), batch: Constant(size: 8), micro_batch: Fixed(4), recompute: Auto(),
+        model: (width: 32, depth: 2, heads: 4, sequence: 16, feed_forward: Glu(intermediate: 64, activation: Gelu()), norm: LayerNorm(eps: 1e-12),
+            attention: Softmax(causal: false), placement: PreNorm(), biases: (qkv: false, dense: false, decoder: false), positions: Sinusoidal(),
+            token_types: 0, embedding: (table_width: None, input_norm: true, tied: true), head: (final_norm: true, transform: Skipped()),
+            dropout: (inputs: Ratio(0.0), probabilities: Ratio(0.0), branches: Ratio(0.0)), init: Normal(std: 0.02)),
+        objective: (rate: Ratio(0.25), prediction: Sparse(), protect_special: true, loss: Focal(gamma: 5.0)), batch: Constant(size: 8), micro_batch: Fixed(4), recompute: Auto(),
         optimizer: AdamW(betas: (0.9, 0.98), eps: 1e-12, weight_decay: 0.01, decay: Everything(), clip: Some(0.5)),
         lr: Constant(rate: 1e-3), evaluation: (every: Steps(5), sequences: 512), checkpoint: (every: Time(Seconds(600.0)), keep: 2))"#;
     let takes = |text: &str| (ours(text).is_ok(), theirs(text, Newtypes::Named).is_ok());

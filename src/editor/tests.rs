@@ -59,7 +59,7 @@ fn first_and_last(marked: &str) -> (String, String) {
 }
 
 const MODEL: &str =
-    "attention biases depth embedding feed_forward head heads init norm placement positions sequence token_types width";
+    "attention biases depth dropout embedding feed_forward head heads init norm placement positions sequence token_types width";
 
 fn sorted(marked: &str) -> String {
     let text = labels(marked);
@@ -76,7 +76,7 @@ fn the_fields_that_are_not_given_are_offered_those_that_are_needed_first() {
     );
     assert_eq!(
         labels("Recipe(model: Encoder(width: 1, depth: 2, ‸heads: 3))"),
-        "sequence feed_forward attention norm placement biases positions token_types embedding head init ..import(\"\")"
+        "sequence feed_forward attention norm placement biases positions token_types embedding head dropout init ..import(\"\")"
     );
     assert_eq!(sorted("Recipe(model: Encoder(‸))"), MODEL);
 }
@@ -114,11 +114,11 @@ fn half_written_text_is_understood() {
 fn a_new_line_without_a_comma_before_it_begins_a_field() {
     assert_eq!(
         labels("Recipe(model: Encoder(width: 768\n  de‸"),
-        "depth heads sequence feed_forward attention norm placement biases positions token_types embedding head init ..import(\"\")"
+        "depth heads sequence feed_forward attention norm placement biases positions token_types embedding head dropout init ..import(\"\")"
     );
     assert_eq!(
         labels("Recipe(model: Encoder(width: 768\n‸)"),
-        "depth heads sequence feed_forward attention norm placement biases positions token_types embedding head init ..import(\"\")"
+        "depth heads sequence feed_forward attention norm placement biases positions token_types embedding head dropout init ..import(\"\")"
     );
 }
 

@@ -48,12 +48,14 @@ fn kind(operation: &OperationIr) -> Kind {
             | N::SubScalar(_)
             | N::MulScalar(_)
             | N::DivScalar(_)
-            | N::Neg(_) => Kind::Elementwise,
+            | N::Neg(_)
+            | N::Abs(_)
+            | N::Sign(_) => Kind::Elementwise,
             other => panic!("{other:?}"),
         },
         OperationIr::Float(_, float) => match float {
             F::Matmul(_) => Kind::Product,
-            F::Exp(_) | F::Log(_) | F::Erf(_) | F::Sqrt(_) | F::Recip(_) => Kind::Elementwise,
+            F::Exp(_) | F::Log(_) | F::Erf(_) | F::Sqrt(_) | F::Recip(_) | F::Tanh(_) => Kind::Elementwise,
             other => panic!("{other:?}"),
         },
         // From the host.

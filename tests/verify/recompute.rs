@@ -76,7 +76,7 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(c.walks[0].operations.insert(i, twice))
     }),
     t("operands of a recomputed attention are swapped", "recompute", |c| Some(again(c, "Attention")?.inputs.swap(0, 1))),
-    t("operands of a recomputed gate are swapped", "recompute", |c| Some(again(c, "Glu")?.inputs.swap(0, 1))),
+    t("operands of a recomputed gate are swapped", "recompute", |c| Some(again(c, "Gate")?.inputs.swap(0, 1))),
     t("a twin is read before it is made", "order", |c| {
         let i = index(c, |_| true)?;
         let twin = c.walks[0].operations[i].outputs[0];

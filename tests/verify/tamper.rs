@@ -238,9 +238,9 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(c.walks[0].tensors[id].shape.reverse())
     }),
     t("an activation is transposed", "shape", |c| turn(c, First, "Embedding")),
-    t("a gradient is transposed", "shape", |c| turn(c, First, "GluGradient")),
+    t("a gradient is transposed", "shape", |c| turn(c, First, "GateGradient")),
     t("the gate's result is narrower", "shape", |c| {
-        let id = op(c, Evaluate, "Glu")?.outputs[0] as usize;
+        let id = op(c, Evaluate, "Gate")?.outputs[0] as usize;
         Some(c.walks[3].tensors[id].shape[1] -= 1)
     }),
     t("probabilities have fewer heads", "shape", |c| {
@@ -317,12 +317,12 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(o.in_place.push((o.inputs[0], o.outputs[0])))
     }),
     t("an operation that cannot writes in place", "in-place", |c| {
-        let o = op(c, Evaluate, "Glu")?;
+        let o = op(c, Evaluate, "Gate")?;
         Some(o.in_place.push((o.inputs[0], o.outputs[0])))
     }),
     t("a weight's update is not in place", "in-place", |c| op(c, Update, "AdamW")?.in_place.pop().map(|_| ())),
     t("pairs in place are crossed", "in-place", |c| {
-        let o = op(c, First, "GluGradient")?;
+        let o = op(c, First, "GateGradient")?;
         o.in_place = vec![(o.inputs[1], o.outputs[1]), (o.inputs[2], o.outputs[0])];
         Some(())
     }),
@@ -453,7 +453,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     t("another limit is added to the budget", "run", |c| Some(c.recipe.budget.steps = Some(1))),
     // The model and its gradient.
     t("query and key change places", "model", |c| Some(op(c, Evaluate, "Attention")?.inputs.swap(0, 1))),
-    t("value and gate change places", "model", |c| Some(op(c, First, "Glu")?.inputs.swap(0, 1))),
+    t("value and gate change places", "model", |c| Some(op(c, First, "Gate")?.inputs.swap(0, 1))),
     t("a norm has another epsilon", "model", |c| Some(op(c, Further, "LayerNorm")?.op = Op::LayerNorm { eps: 1e-5 })),
     t("an operation is said to be in another block", "model", |c| Some(op(c, First, "Attention")?.place = Place::Block(1))),
     t("an operation of forward is said to be backward", "model", |c| Some(op(c, Evaluate, "MatMul")?.pass = Pass::Backward)),
@@ -473,7 +473,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     }),
     t("the update of a parameter is left out", "model", |c| c.walks[2].operations.pop().map(|_| ())),
     t("a gradient is taken of another activation", "gradient", |c| {
-        let o = op(c, First, "GluGradient")?;
+        let o = op(c, First, "GateGradient")?;
         Some(o.inputs.swap(1, 2))
     }),
     t("the gradients of query and key change places", "gradient", |c| {
@@ -498,7 +498,7 @@ pub const CARRIED_THROUGH: &[Tampering] = &[
         move_death(c, Further, i, i - 1)
     }),
     t("an operation that cannot writes in place", "in-place", |c| {
-        let i = at(c, First, "GluGradient")?;
+        let i = at(c, First, "GateGradient")?;
         let o = &mut c.walks[0].operations[i];
         o.in_place.clear();
         Some(())
