@@ -212,7 +212,7 @@ fn every_default_in_the_json_schema_is_valid_and_what_a_recipe_without_the_field
 }
 
 /// Recipes that write out every field that is a number.
-const WRITTEN_OUT: [&str; 2] = [
+const WRITTEN_OUT: [&str; 4] = [
     r#"Recipe(
         name: "all",
         seed: 0,
@@ -225,9 +225,13 @@ const WRITTEN_OUT: [&str; 2] = [
             sequence: 32,
             feed_forward: Glu(intermediate: 64),
             norm: LayerNorm(eps: 1e-12),
+            positions: Rotary(theta: 1e4),
+            token_types: 0,
+            embedding: Embedding(table_width: 16),
+            dropout: Dropout(inputs: 10%, probabilities: 10%, branches: 10%),
             init: Normal(std: 0.02),
         ),
-        objective: MaskedLm(rate: 25%, prediction: Sparse(share: 25%)),
+        objective: MaskedLm(rate: 25%, prediction: Sparse(share: 25%), loss: CrossEntropy(z_loss: 1e-4, label_smoothing: 10%)),
         batch: Ramp(to: 16, until: 50%),
         micro_batch: 4,
         recompute: Parts(norms: 50%, gates: 50%, attention: 50%, projections: 50%, residuals: 50%),
@@ -241,6 +245,34 @@ const WRITTEN_OUT: [&str; 2] = [
         budget: Budget(steps: 10),
         data: Corpus(sources: [Synthetic(sentences: 1000)], tokenizer: WordPiece(vocab: 512)),
         model: Encoder(width: 32, depth: 2, heads: 4, sequence: 32, feed_forward: Glu(intermediate: 64)),
+        objective: MaskedLm(),
+        batch: Constant(size: 16),
+        optimizer: AdamW(),
+        lr: Constant(rate: 1e-3),
+    )"#,
+    r#"Recipe(
+        name: "another-model",
+        budget: Budget(steps: 10),
+        data: Corpus(sources: [Synthetic(sentences: 1000)], tokenizer: WordPiece(vocab: 512)),
+        model: Encoder(
+            width: 32,
+            depth: 2,
+            heads: 4,
+            sequence: 32,
+            feed_forward: Mlp(intermediate: 64),
+            norm: RmsNorm(eps: 1e-6),
+            positions: Learned(length: 32),
+        ),
+        objective: MaskedLm(loss: Focal(gamma: 5.0)),
+        batch: Constant(size: 16),
+        optimizer: AdamW(),
+        lr: Constant(rate: 1e-3),
+    )"#,
+    r#"Recipe(
+        name: "third-norm",
+        budget: Budget(steps: 10),
+        data: Corpus(sources: [Synthetic(sentences: 1000)], tokenizer: WordPiece(vocab: 512)),
+        model: Encoder(width: 32, depth: 2, heads: 4, sequence: 32, feed_forward: Glu(intermediate: 64), norm: ScaleNorm(eps: 1e-6)),
         objective: MaskedLm(),
         batch: Constant(size: 16),
         optimizer: AdamW(),
