@@ -201,7 +201,7 @@ pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
     }
     match walk {
         Walk::Update => bill.add(Part::Weights, table),
-        Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, Bytes(graphs.counts().total) * 8),
+        Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, graphs.moment_bytes()),
     }
     bill
 }

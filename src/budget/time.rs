@@ -87,6 +87,10 @@ fn kind_and_extents(op: &Op, types: Signature<'_>) -> Option<(Kind, [u64; 4])> {
         Op::SumSquares(_) => (Kind::SumSquares, [types.inputs[0].elements(), 0, 0, 0]),
         Op::ClipFactor(_) => (Kind::ClipFactor, [types.inputs.len() as u64, 0, 0, 0]),
         Op::AdamW(_) => (Kind::AdamW, elements()),
+        Op::Adam(_) | Op::RAdam(_) => (Kind::Adam, elements()),
+        Op::Lamb(_) => (Kind::Lamb, elements()),
+        Op::Lion(_) => (Kind::Lion, elements()),
+        Op::Sgd(rule) => (Kind::Sgd, [types.outputs[0].elements(), u64::from(rule.has_momentum()), 0, 0]),
     })
 }
 

@@ -69,6 +69,14 @@ pub enum Kind {
     ClipFactor,
     /// Elements.
     AdamW,
+    /// With L2 decay, rectified or not. Elements.
+    Adam,
+    /// Elements.
+    Lamb,
+    /// Elements.
+    Lion,
+    /// Elements, and how many moments are kept of each.
+    Sgd,
     /// What a micro-step takes beside its operations: masking and feeding the batch, handing tensors over, reading the loss.
     /// Operations, tokens.
     MicroStep,
@@ -78,7 +86,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::Product,
         Self::ProductTransposeA,
         Self::ProductTransposeB,
@@ -104,6 +112,10 @@ impl Kind {
         Self::SumSquares,
         Self::ClipFactor,
         Self::AdamW,
+        Self::Adam,
+        Self::Lamb,
+        Self::Lion,
+        Self::Sgd,
         Self::MicroStep,
         Self::Update,
     ];
@@ -157,6 +169,10 @@ impl Work {
             Kind::SelectRows => [1.0, a, a * b, 0.0, 0.0],
             Kind::MicroStep => [1.0, a, b, 0.0, 0.0],
             Kind::ClipFactor | Kind::Update | Kind::Zeros => [1.0, a, 0.0, 0.0, 0.0],
+            Kind::Sgd => {
+                let elements = in_pieces(a, ELEMENTS, threads);
+                [1.0, elements, elements * b, 0.0, 0.0]
+            }
             Kind::SumSquares => [1.0, in_pieces(a, SUM, threads), 0.0, 0.0, 0.0],
             _ => [1.0, in_pieces(a, ELEMENTS, threads), 0.0, 0.0, 0.0],
         }

@@ -9,10 +9,12 @@ pub mod differentiate;
 pub mod graph;
 pub mod lifetime;
 pub mod op;
+pub mod optimizer;
 pub mod parameter;
 pub mod plain;
 pub mod recompute;
 pub mod tensor;
+mod update;
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,11 +23,12 @@ use serde::{Deserialize, Serialize};
 use self::differentiate::{Differentiator, Gradients};
 use self::graph::{Pass, Place, StepGraph};
 use self::op::{
-    AdamW, Add, AddPosition, Attention, ClipFactor, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, SelectRows, SumSquares,
+    Add, AddPosition, Attention, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, SelectRows,
 };
 use self::parameter::{Block, ParameterCounts, Parameters};
 use self::recompute::{Group, Kinds, Recompute, rewrite};
-use self::tensor::{Input, ParameterId, Role, TensorId, TensorType};
+use self::tensor::{Input, Moment, ParameterId, Role, Shape, TensorId, TensorType};
+use self::update::update;
 use crate::recipe::settings::{FeedForward, Norm, Optimizer, Recipe};
 use crate::units::Bytes;
 
@@ -146,6 +149,24 @@ impl StepGraphs {
     /// The parameters of the model, counted.
     pub fn counts(&self) -> ParameterCounts {
         self.counts
+    }
+
+    /// What the optimizer keeps, in the order in which it is made and saved.
+    pub fn moments(&self) -> impl Iterator<Item = (Moment, ParameterId, Shape)> {
+        optimizer::moments(&self.optimizer, &self.parameters)
+    }
+
+    /// Bytes of what the optimizer keeps of all blocks.
+    pub fn moment_bytes(&self) -> Bytes {
+        let bytes = |(_, id, shape): (Moment, ParameterId, Shape)| {
+            TensorType::f32(&shape).bytes().0.saturating_mul(self.parameters.get(id).block.map_or(1, |block| self.times(block)))
+        };
+        Bytes(self.moments().map(bytes).fold(0, u64::saturating_add))
+    }
+
+    /// Bytes of a checkpoint's tensors: the weights and what the optimizer keeps.
+    pub fn checkpoint(&self) -> Bytes {
+        Bytes(self.counts.total.saturating_mul(4).saturating_add(self.moment_bytes().0))
     }
 
     /// Bytes of the largest parameter.
@@ -293,33 +314,6 @@ impl Model<'_> {
         let down = self.linear(gated, b.down, place);
         self.push(Add, &[down, x], place)
     }
-}
-
-/// Global norm, clipping, AdamW.
-fn update(parameters: &Parameters, optimizer: &Optimizer) -> StepGraph {
-    let Optimizer::AdamW { betas, eps, weight_decay, clip, .. } = optimizer;
-    let mut graph = StepGraph::default();
-    let weights = weights(&mut graph, parameters);
-    let gradients = gradients(&mut graph, parameters);
-    let mut moment = |role: fn(ParameterId) -> Role| -> Vec<TensorId> {
-        let make = |(id, p): (ParameterId, &parameter::Parameter)| graph.source(TensorType::f32(&p.shape), role(id));
-        parameters.iter().map(make).collect()
-    };
-    let (first, second) = (moment(Role::FirstMoment), moment(Role::SecondMoment));
-    let sums: Vec<TensorId> =
-        gradients.iter().map(|g| graph.push(SumSquares, &[*g], Pass::Update, Place::GlobalNorm)[0]).collect();
-    let factor = graph.push(ClipFactor { max: *clip }, &sums, Pass::Update, Place::GlobalNorm)[0];
-    graph.keep(factor);
-    for (i, (id, p)) in parameters.iter().enumerate() {
-        let weight_decay = if p.decays { *weight_decay } else { 0.0 };
-        let op = AdamW { betas: (betas.0, betas.1), eps: *eps, weight_decay };
-        let made = graph.push(op, &[weights[i], gradients[i], first[i], second[i], factor], Pass::Update, Place::Parameter(id));
-        for (made, role) in made.into_iter().zip([Role::Weight(id), Role::FirstMoment(id), Role::SecondMoment(id)]) {
-            graph.set_role(made, role);
-            graph.keep(made);
-        }
-    }
-    graph
 }
 
 #[cfg(test)]

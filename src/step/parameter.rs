@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Extents;
 use super::tensor::{ParameterId, Shape};
-use crate::recipe::settings::{Decay, Initialization, Optimizer, Recipe};
+use crate::recipe::settings::{Decay, Initialization, Recipe};
 
 /// How a parameter begins.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,11 +113,10 @@ impl Parameters {
     /// The parameters of a recipe's model, with this many blocks.
     pub fn of(recipe: &Recipe, e: &Extents, blocks: u64) -> Self {
         let Initialization::Normal { std } = recipe.model.init;
-        let Optimizer::AdamW { decay, .. } = &recipe.optimizer;
         let mut list = List {
             all: Vec::with_capacity(5 + 11 * blocks as usize),
             std,
-            norms_decay: matches!(decay, Decay::Everything {}),
+            decay: recipe.optimizer.decay(),
             block: None,
         };
         let d = e.width;
@@ -155,17 +154,17 @@ impl Parameters {
     }
 }
 
-struct List {
+struct List<'a> {
     all: Vec<Parameter>,
     std: f64,
-    norms_decay: bool,
+    decay: &'a Decay,
     /// The block that is being listed.
     block: Option<u64>,
 }
 
-impl List {
+impl List<'_> {
     fn add(&mut self, part: &'static str, shape: &[u64], kind: Kind, init: Init) -> ParameterId {
-        let decays = kind != Kind::Norm || self.norms_decay;
+        let decays = self.decay.applies(kind, part);
         self.all.push(Parameter { part, shape: Shape::new(shape), kind, decays, init, block: self.block });
         ParameterId((self.all.len() - 1) as u32)
     }

@@ -275,6 +275,10 @@ pub enum Role {
     FirstMoment(u32),
     /// A parameter's second moment.
     SecondMoment(u32),
+    /// The second moment of a matrix by rows.
+    RowMoment(u32),
+    /// The second moment of a matrix by columns.
+    ColumnMoment(u32),
     /// The fixed table of sinusoids.
     PositionTable,
     /// Fed by the host: token ids after masking.
@@ -380,6 +384,11 @@ pub enum Op {
     SumSquares,
     ClipFactor { max: Option<f64> },
     AdamW { betas: (f64, f64), eps: f64, weight_decay: f64 },
+    Adam { betas: (f64, f64), eps: f64, weight_decay: f64 },
+    RAdam { betas: (f64, f64), eps: f64, weight_decay: f64 },
+    Lamb { betas: (f64, f64), eps: f64, weight_decay: f64 },
+    Lion { betas: (f64, f64), weight_decay: f64 },
+    Sgd { momentum: f64, nesterov: bool, weight_decay: f64 },
 }
 
 impl Op {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::format::{Content, DType, Operation, Role, Tensor, Walk, WalkName};
 use super::shape::in_place;
-use super::{At, Book, Law};
+use super::{At, Book, Law, optimizer};
 use crate::device::DeviceKind;
 
 /// Whether every number of a tensor, an operation, a parameter or a walk names one.
@@ -38,13 +38,18 @@ pub fn numbers<R>(content: &Content<R>, book: &mut Book) -> bool {
 /// The parameter that a role belongs to.
 fn parameter(role: Role) -> Option<u32> {
     match role {
-        Role::Weight(p) | Role::Gradient(p) | Role::FirstMoment(p) | Role::SecondMoment(p) => Some(p),
+        Role::Weight(p)
+        | Role::Gradient(p)
+        | Role::FirstMoment(p)
+        | Role::SecondMoment(p)
+        | Role::RowMoment(p)
+        | Role::ColumnMoment(p) => Some(p),
         _ => None,
     }
 }
 
 /// Checks order, roles, deaths and reuse of a walk.
-pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
+pub fn check(content: &Content, walk: &Walk, book: &mut Book) {
     order(walk, book);
     roles(content, walk, book);
     let last = last_uses(walk);
@@ -91,35 +96,32 @@ fn order(walk: &Walk, book: &mut Book) {
 }
 
 /// Roles that no operation of a walk makes: what it starts with.
-fn starts_with(walk: WalkName, parameters: u32) -> Vec<Role> {
+fn starts_with(content: &Content, walk: WalkName) -> Vec<Role> {
+    let parameters = content.parameters.len() as u32;
     let of = |role: fn(u32) -> Role| (0..parameters).map(role);
     let inputs = [Role::PositionTable, Role::Tokens, Role::Rows, Role::Labels, Role::LossWeights];
     match walk {
         WalkName::First | WalkName::Evaluate => of(Role::Weight).chain(inputs).collect(),
         WalkName::Further => of(Role::Weight).chain(of(Role::Gradient)).chain(inputs).collect(),
-        WalkName::Update => {
-            of(Role::Weight).chain(of(Role::Gradient)).chain(of(Role::FirstMoment)).chain(of(Role::SecondMoment)).collect()
-        }
+        WalkName::Update => of(Role::Weight).chain(of(Role::Gradient)).chain(optimizer::kept(content)).collect(),
     }
 }
 
 /// Roles of what outlives a walk; the loss, its rows and the clip factor are activations.
-fn ends_with(walk: WalkName, parameters: u32) -> Vec<Role> {
+fn ends_with(content: &Content, walk: WalkName) -> Vec<Role> {
+    let parameters = content.parameters.len() as u32;
     let of = |role: fn(u32) -> Role| (0..parameters).map(role);
     let weights = of(Role::Weight);
     match walk {
         WalkName::First | WalkName::Further => {
             weights.chain(of(Role::Gradient)).chain([Role::PositionTable, Role::Activation]).collect()
         }
-        WalkName::Update => {
-            weights.chain(of(Role::FirstMoment)).chain(of(Role::SecondMoment)).chain([Role::Activation]).collect()
-        }
+        WalkName::Update => weights.chain(optimizer::kept(content)).chain([Role::Activation]).collect(),
         WalkName::Evaluate => weights.chain([Role::PositionTable, Role::Activation, Role::Activation]).collect(),
     }
 }
 
-fn roles<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
-    let parameters = content.parameters.len() as u32;
+fn roles(content: &Content, walk: &Walk, book: &mut Book) {
     let producers = producers(walk);
     let sources = walk.tensors.iter().zip(&producers).filter(|(_, producer)| producer.is_none());
     let sorted = |mut roles: Vec<Role>| {
@@ -127,9 +129,9 @@ fn roles<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
         roles
     };
     let stated = sorted(sources.map(|(tensor, _)| tensor.role).collect());
-    book.equal(Law::Role, At::walk(walk.walk, "tensors"), stated, sorted(starts_with(walk.walk, parameters)));
+    book.equal(Law::Role, At::walk(walk.walk, "tensors"), stated, sorted(starts_with(content, walk.walk)));
     let stated = sorted(walk.results.iter().map(|id| walk.tensors[*id as usize].role).collect());
-    book.equal(Law::Role, At::walk(walk.walk, "results"), stated, sorted(ends_with(walk.walk, parameters)));
+    book.equal(Law::Role, At::walk(walk.walk, "results"), stated, sorted(ends_with(content, walk.walk)));
     for (id, tensor) in walk.tensors.iter().enumerate() {
         let Some((shape, dtype)) = described(content, tensor.role) else { continue };
         let at = At::walk(walk.walk, "shape").tensor(id as u32);
@@ -143,12 +145,15 @@ fn roles<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
 }
 
 /// Shape and type that a role asks for.
-fn described<R>(content: &Content<R>, role: Role) -> Option<(Vec<u64>, DType)> {
+fn described(content: &Content, role: Role) -> Option<(Vec<u64>, DType)> {
     let e = &content.extents;
     match role {
-        Role::Weight(p) | Role::Gradient(p) | Role::FirstMoment(p) | Role::SecondMoment(p) => {
-            Some((content.parameters[p as usize].shape.clone(), DType::F32))
-        }
+        Role::Weight(p)
+        | Role::Gradient(p)
+        | Role::FirstMoment(p)
+        | Role::SecondMoment(p)
+        | Role::RowMoment(p)
+        | Role::ColumnMoment(p) => Some((optimizer::shape(role, &content.parameters[p as usize].shape), DType::F32)),
         Role::PositionTable => Some((vec![e.sequence, e.width], DType::F32)),
         Role::Tokens => Some((vec![content.micro_tokens], DType::I32)),
         Role::Rows | Role::Labels => Some((vec![e.predicted], DType::I32)),

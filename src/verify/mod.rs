@@ -19,6 +19,7 @@ mod graph;
 mod memory;
 mod model;
 mod operation;
+mod optimizer;
 mod panels;
 pub mod recipe;
 mod recompute;

@@ -1,7 +1,8 @@
 //! Extents, parameters and batch: what follows from the recipe's fields alone.
 
 use super::format::{Content, Counts, Extents, Parameter};
-use super::recipe::{Batch, Decay, FeedForward, MicroBatch, Optimizer, Prediction, Recipe, Recomputation, Tokenizer};
+use super::optimizer::decays;
+use super::recipe::{Batch, FeedForward, MicroBatch, Prediction, Recipe, Recomputation, Tokenizer};
 use super::{At, Book, Law};
 use crate::units::Ratio;
 
@@ -69,45 +70,56 @@ fn parameters(content: &Content, book: &mut Book) {
     let block = 4 * d * d + 3 * d * half;
     let embedding = u128::from(e.vocabulary) * d;
     let total = embedding + 1 + norms + u128::from(e.depth).saturating_mul(block);
-    let Optimizer::AdamW { decay, .. } = &content.recipe.optimizer;
-    let norms_decay = matches!(decay, Decay::Everything {});
+    let decays = |name: &str| decays(&content.recipe.optimizer, name);
+    let matrices = u128::from(e.depth).saturating_mul(block);
+    let kinds = [
+        ("embedding.word", embedding),
+        ("embedding.position_scale", 1),
+        ("final_norm.gain", norms / 2),
+        ("final_norm.bias", norms / 2),
+        ("block.0.attention.query", matrices),
+    ];
+    let decayed = kinds.into_iter().filter(|(name, _)| decays(name)).fold(0u128, |n, (_, elements)| n.saturating_add(elements));
     let number = |n: u128| u64::try_from(n).unwrap_or(u64::MAX);
     let derived = Counts {
         total: number(total),
         embedding: number(embedding),
         non_embedding: number(total - embedding - 1),
-        decayed: number(if norms_decay { total } else { total - norms }),
+        decayed: number(decayed),
     };
     book.equal(Law::Parameters, At::field("counts"), content.counts, derived);
     let expected = u128::from(e.depth) * 11 + 6;
     if book.equal(Law::Parameters, At::field("parameters"), content.parameters.len() as u128, expected) {
-        for (stated, derived) in content.parameters.iter().zip(list(e, norms_decay)) {
+        for (stated, derived) in content.parameters.iter().zip(list(e, &decays)) {
             book.equal(Law::Parameters, At::field("parameters"), stated, &derived);
         }
     }
 }
 
 /// The parameters in their order.
-fn list(e: Extents, norms_decay: bool) -> Vec<Parameter> {
+fn list(e: Extents, decays: &dyn Fn(&str) -> bool) -> Vec<Parameter> {
     let mut all = Vec::new();
-    let mut add = |name: String, shape: &[u64], decays: bool| all.push(Parameter { name, shape: shape.to_vec(), decays });
-    add("embedding.word".to_owned(), &[e.vocabulary, e.width], true);
-    add("embedding.position_scale".to_owned(), &[1], true);
-    let norm = |add: &mut dyn FnMut(String, &[u64], bool), name: &str| {
-        add(format!("{name}.gain"), &[e.width], norms_decay);
-        add(format!("{name}.bias"), &[e.width], norms_decay);
+    let mut add = |name: String, shape: &[u64]| {
+        let decays = decays(&name);
+        all.push(Parameter { name, shape: shape.to_vec(), decays });
+    };
+    add("embedding.word".to_owned(), &[e.vocabulary, e.width]);
+    add("embedding.position_scale".to_owned(), &[1]);
+    let norm = |add: &mut dyn FnMut(String, &[u64]), name: &str| {
+        add(format!("{name}.gain"), &[e.width]);
+        add(format!("{name}.bias"), &[e.width]);
     };
     norm(&mut add, "embedding.norm");
     for i in 0..e.depth {
         norm(&mut add, &format!("block.{i}.attention_norm"));
         for part in ["query", "key", "value", "output"] {
-            add(format!("block.{i}.attention.{part}"), &[e.width, e.width], true);
+            add(format!("block.{i}.attention.{part}"), &[e.width, e.width]);
         }
         norm(&mut add, &format!("block.{i}.feed_forward_norm"));
         for part in ["value", "gate"] {
-            add(format!("block.{i}.feed_forward.{part}"), &[e.width, e.half], true);
+            add(format!("block.{i}.feed_forward.{part}"), &[e.width, e.half]);
         }
-        add(format!("block.{i}.feed_forward.output"), &[e.half, e.width], true);
+        add(format!("block.{i}.feed_forward.output"), &[e.half, e.width]);
     }
     norm(&mut add, "final_norm");
     all

@@ -74,6 +74,8 @@ fn traffic(op: &Op, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
         Op::Embedding => all(&[outputs[0], outputs[0], inputs[1]]),
         Op::EmbeddingGradient => all(&[inputs[1], inputs[1], inputs[1], inputs[2]]),
         Op::SelectRows => all(&[outputs[0], outputs[0]]),
+        // Both norms are known only when everything has been read once.
+        Op::Lamb { .. } => all(inputs).saturating_add(all(outputs)).saturating_add(all(outputs)),
         _ => all(inputs).saturating_add(all(outputs)),
     }
 }

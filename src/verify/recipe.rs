@@ -142,13 +142,20 @@ pub enum Recomputation {
 #[serde(deny_unknown_fields)]
 pub enum Optimizer {
     AdamW { betas: Pair, eps: f64, weight_decay: f64, decay: Decay, clip: Option<f64> },
+    Adam { betas: Pair, eps: f64, weight_decay: f64, decay: Decay, clip: Option<f64> },
+    RAdam { betas: Pair, eps: f64, weight_decay: f64, decay: Decay, clip: Option<f64> },
+    Lamb { betas: Pair, eps: f64, weight_decay: f64, decay: Decay, clip: Option<f64> },
+    Lion { betas: Pair, weight_decay: f64, decay: Decay, clip: Option<f64> },
+    Sgd { momentum: f64, nesterov: bool, weight_decay: f64, decay: Decay, clip: Option<f64> },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Decay {
     ExceptNorms {},
+    ExceptBiases {},
     Everything {},
+    Only { matrices: bool, embeddings: bool, positions: bool, norms: bool, biases: bool },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -21,7 +21,10 @@ pub fn outputs(op: &Op, inputs: &[Operand<'_>]) -> Option<Vec<Vec<u64>>> {
         Op::AttentionGradient { heads, sequence } => attention_gradient(&shapes, *heads, *sequence),
         Op::GeluGlu | Op::GeluGluGradient | Op::Add => alike(op, &shapes),
         Op::CrossEntropy | Op::CrossEntropyGradient => losses(op, &shapes),
-        Op::SumSquares | Op::ClipFactor { .. } | Op::AdamW { .. } => updates(op, &shapes),
+        Op::SumSquares | Op::ClipFactor { .. } => clips(op, &shapes),
+        Op::AdamW { .. } | Op::Adam { .. } | Op::RAdam { .. } | Op::Lamb { .. } | Op::Lion { .. } | Op::Sgd { .. } => {
+            updates(op, &shapes)
+        }
     }
 }
 
@@ -116,13 +119,27 @@ fn losses(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
     }
 }
 
-fn updates(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
+fn clips(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
     match (op, shapes) {
         (Op::SumSquares, [_]) => Some(vec![vec![1]]),
         (Op::ClipFactor { .. }, sums) if !sums.is_empty() && sums.iter().all(|s| **s == [1]) => Some(vec![vec![2]]),
-        (Op::AdamW { .. }, [w, g, m, v, [2]]) if [g, m, v] == [w; 3] => Some(vec![w.to_vec(); 3]),
         _ => None,
     }
+}
+
+/// How many moments of the parameter's shape an optimizer's operation takes, and makes anew.
+fn moments(op: &Op) -> usize {
+    match op {
+        Op::AdamW { .. } | Op::Adam { .. } | Op::RAdam { .. } | Op::Lamb { .. } => 2,
+        Op::Sgd { momentum, .. } if *momentum <= 0.0 => 0,
+        _ => 1,
+    }
+}
+
+/// Weight, gradient, moments, and the clip factor behind them.
+fn updates(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
+    let [w, rest @ .., [2]] = shapes else { return None };
+    (rest.len() == 1 + moments(op) && rest.iter().all(|s| s == w)).then(|| vec![w.to_vec(); 1 + moments(op)])
 }
 
 /// Pairs (input, output) by position: the output can be written over the input.
@@ -135,7 +152,9 @@ pub fn in_place(op: &Op) -> &'static [(usize, usize)] {
         | Op::CrossEntropyGradient => &[(0, 0)],
         Op::Add => &[(0, 0), (1, 0)],
         Op::GeluGluGradient => &[(1, 0), (2, 1)],
-        Op::AdamW { .. } => &[(0, 0), (2, 1), (3, 2)],
+        Op::AdamW { .. } | Op::Adam { .. } | Op::RAdam { .. } | Op::Lamb { .. } | Op::Lion { .. } | Op::Sgd { .. } => {
+            &[(0, 0), (2, 1), (3, 2)][..=moments(op)]
+        }
         _ => &[],
     }
 }

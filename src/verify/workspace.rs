@@ -13,6 +13,9 @@ use crate::device::{Device, DeviceKind, Lanes};
 /// Elements that a sum of squares adds into one partial sum of 8 bytes.
 const SUM_CHUNK: u64 = 65_536;
 
+/// Elements of a piece of elementwise work.
+const PIECE: u64 = 16_384;
+
 /// Rows that share a partial sum of the gradients of a norm's gain and bias.
 const NORM_ROWS: u64 = 64;
 
@@ -53,6 +56,8 @@ pub fn on_cpu(op: &Op, inputs: &[&Tensor], cpu: Cpu) -> u64 {
         Op::PositionGradient => (inputs[0].shape[0] / inputs[1].shape[0]).saturating_mul(8),
         Op::SumSquares => partial_sums(inputs[0]),
         Op::ClipFactor { .. } => inputs.len() as u64 * 8,
+        // Two partial sums of each piece: of the weight's squares and of the step's.
+        Op::Lamb { .. } => (bytes(inputs[0]) / 4).div_ceil(PIECE).saturating_mul(16),
         _ => 0,
     }
 }

@@ -105,7 +105,7 @@ fn runner(name: String, text: &str, home: &Path, device: &Device) -> Option<Runn
     if !FLOPS.contains(&flops) {
         return None;
     }
-    let state = State::initial(&graphs.parameters, &graphs.extents, recipe.seed, device);
+    let state = State::initial(&graphs, recipe.seed, device);
     let predicted = check(text, home);
     let by_data_sheet = check(text, &home.join("nothing"));
     let shards = tokens(&recipe, 8 * recipe.full_batch());

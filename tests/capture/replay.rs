@@ -48,6 +48,7 @@ fn kind(operation: &OperationIr) -> Kind {
             | N::SubScalar(_)
             | N::MulScalar(_)
             | N::DivScalar(_)
+            | N::Sign(_)
             | N::Neg(_) => Kind::Elementwise,
             other => panic!("{other:?}"),
         },

@@ -119,6 +119,7 @@ fn recipe(draw: &mut Draw, size: Size, name: &str) -> String {
     let rate = draw.one(&["15%", "25%", "40%"]);
     let protect = draw.one(&["true", "false"]);
     let lr = draw.one(&["Constant(1e-3)", "Triangle(peak: 1e-3, start: 25%, peak_at: 75%)"]);
+    let optimizer = optimizer(&mut Draw(draw.0 ^ 0x6f70_7469_6d69_7a65), clip, weight_decay, decay);
     let intermediate = 2 * half;
     format!(
         r#"Recipe(
@@ -132,8 +133,30 @@ fn recipe(draw: &mut Draw, size: Size, name: &str) -> String {
     objective: MaskedLm(rate: {rate}, prediction: {prediction}, protect_special: {protect}),
     batch: {batch},
     micro_batch: {micro_batch},
-    optimizer: AdamW({clip}weight_decay: {weight_decay}, decay: {decay}),
+    optimizer: {optimizer},
     lr: {lr},
 )"#
     )
 }
+
+/// Every optimizer, half of them `AdamW`. From draws of its own, so that nothing else depends on how many there are.
+fn optimizer(draw: &mut Draw, clip: &str, weight_decay: &str, decay: &str) -> String {
+    let other = draw.below(2) == 0;
+    let decay = draw.one(&[decay, decay, "ExceptBiases()", "Only(matrices: true)", "Only(biases: true, positions: true)"]);
+    let (name, more) = match OTHERS[draw.below(OTHERS.len() as u64) as usize] {
+        some if other => some,
+        _ => ("AdamW", ""),
+    };
+    format!("{name}({clip}{more}weight_decay: {weight_decay}, decay: {decay})")
+}
+
+/// The optimizers beside `AdamW`, with what decides what they keep.
+const OTHERS: [(&str, &str); 7] = [
+    ("Adam", ""),
+    ("RAdam", ""),
+    ("Lamb", ""),
+    ("Lion", ""),
+    ("Sgd", "momentum: 0, "),
+    ("Sgd", ""),
+    ("Sgd", "nesterov: true, "),
+];

@@ -169,5 +169,10 @@ pub fn runner(op: &Op) -> &dyn Run {
         Op::SumSquares(op) => op,
         Op::ClipFactor(op) => op,
         Op::AdamW(op) => op,
+        Op::Adam(op) => op,
+        Op::RAdam(op) => op,
+        Op::Lamb(op) => op,
+        Op::Lion(op) => op,
+        Op::Sgd(op) => op,
     }
 }

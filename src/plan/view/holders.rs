@@ -136,7 +136,7 @@ fn around(profile: &Profile<'_>) -> Vec<Holder> {
     let all = Part::ALL.into_iter().map(|part| (part, profile.ambient.part(part)));
     let lumps = all.map(|(part, bytes)| match part {
         Part::Optimizer if profile.walk != Walk::Update => {
-            let count = profile.graphs.parameters.iter().len() * 2;
+            let count = profile.graphs.moments().count();
             Holder { count, each: None, ..Holder::lump(part, what(part), bytes) }
         }
         _ => Holder::lump(part, what(part), bytes),

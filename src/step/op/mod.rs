@@ -27,7 +27,7 @@ pub use panels::{Cache, Packed, Panels};
 pub use position::{AddPosition, PositionGradient};
 pub use residual::Add;
 pub use rows::{ScatterRows, SelectRows};
-pub use update::{AdamW, ClipFactor, SUM_CHUNK, SumSquares};
+pub use update::{Adam, AdamW, ClipFactor, Lamb, Lion, NORM_CHUNK, RAdam, SUM_CHUNK, Sgd, SumSquares};
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -186,5 +186,6 @@ operations! {
     Add,
     SelectRows, ScatterRows,
     CrossEntropy, CrossEntropyGradient,
-    SumSquares, ClipFactor, AdamW,
+    SumSquares, ClipFactor,
+    AdamW, Adam, RAdam, Lamb, Lion, Sgd,
 }

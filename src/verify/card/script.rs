@@ -144,7 +144,9 @@ pub fn script(op: &Op, shapes: &[Vec<u64>]) -> Script {
             s.outputs(&[sum], &[1]);
         }
         Op::ClipFactor { max } => clip(max.is_some(), shapes.len(), &mut s),
-        Op::AdamW { .. } => adam(count(&shapes[0]), &mut s),
+        Op::AdamW { .. } | Op::Adam { .. } | Op::RAdam { .. } | Op::Lamb { .. } | Op::Lion { .. } | Op::Sgd { .. } => {
+            update(op, shapes, &mut s);
+        }
     }
     s.end()
 }
@@ -365,10 +367,68 @@ fn clip(clips: bool, inputs: usize, s: &mut Script) {
     s.outputs(&[both], &[2]);
 }
 
-fn adam(n: u64, s: &mut Script) {
-    let [w, g, m, v] = [0, 1, 2, 3].map(|x| s.shape(x, &[n]));
-    let factor = s.push(Step::Piece(4, 1, 1));
+/// Weight, gradient and what is kept are flat; norm and clip factor come last.
+fn update(op: &Op, shapes: &[Vec<u64>], s: &mut Script) {
+    let n = count(&shapes[0]);
+    let last = shapes.len() - 1;
+    let [w, g] = [0, 1].map(|x| s.shape(x, &[n]));
+    let factor = s.push(Step::Piece(last, 1, 1));
     let g = s.both(g, factor);
+    let moments: Vec<usize> = (2..last).map(|x| s.shape(x, &[n])).collect();
+    let made = match (op, moments.as_slice()) {
+        (Op::AdamW { .. }, [m, v]) => {
+            let (step, m, v) = moment_step(g, *m, *v, s);
+            let w = s.each(w);
+            vec![s.both(w, step), m, v]
+        }
+        (Op::Lamb { .. }, [m, v]) => {
+            let (step, m, v) = moment_step(g, *m, *v, s);
+            vec![by_length(w, step, &shapes[0], s), m, v]
+        }
+        (Op::Lion { .. }, [m]) => {
+            let (share, part) = (s.each(*m), s.each(g));
+            let step = s.both(share, part);
+            let step = s.each(step);
+            let (m, part) = (s.each(*m), s.each(g));
+            let m = s.both(m, part);
+            let w = s.each(w);
+            vec![s.both(w, step), m]
+        }
+        _ => {
+            let decay = s.each(w);
+            let g = s.both(g, decay);
+            coupled(op, w, g, &moments, s)
+        }
+    };
+    s.outputs(&made, &vec![n; made.len()]);
+}
+
+/// With decay in the gradient.
+fn coupled(op: &Op, w: usize, g: usize, moments: &[usize], s: &mut Script) -> Vec<usize> {
+    match *moments {
+        [m, v] => {
+            let (step, m, v) = moment_step(g, m, v, s);
+            vec![s.both(w, step), m, v]
+        }
+        [m] => {
+            let m = s.each(m);
+            let m = s.both(m, g);
+            let mut step = s.each(m);
+            if matches!(op, Op::Sgd { nesterov: true, .. }) {
+                let ahead = s.both(g, step);
+                step = s.each(ahead);
+            }
+            vec![s.both(w, step), m]
+        }
+        _ => {
+            let step = s.each(g);
+            vec![s.both(w, step)]
+        }
+    }
+}
+
+/// Both moments, and the first over the root of the second.
+fn moment_step(g: usize, m: usize, v: usize, s: &mut Script) -> (usize, usize, usize) {
     let m = s.each(m);
     let part = s.each(g);
     let m = s.both(m, part);
@@ -378,8 +438,28 @@ fn adam(n: u64, s: &mut Script) {
     let v = s.both(v, square);
     let root = s.each(v);
     let step = s.both(m, root);
-    let step = s.each(step);
-    let w = s.each(w);
-    let w = s.both(w, step);
-    s.outputs(&[w, m, v], &[n; 3]);
+    (s.each(step), m, v)
+}
+
+/// The weight after a step that is scaled to its length.
+fn by_length(w: usize, step: usize, shape: &[u64], s: &mut Script) -> usize {
+    let rows = if shape.len() == 2 { shape[0] } else { 1 };
+    let length = |x: usize, s: &mut Script| {
+        let x = s.shape(x, &[rows, count(shape) / rows.max(1)]);
+        let square = s.both(x, x);
+        let sums = s.fold(square, 1);
+        let sum = s.fold(sums, 0);
+        let sum = s.shape(sum, &[1]);
+        s.each(sum)
+    };
+    let decay = s.each(w);
+    let step = s.both(step, decay);
+    let (of_weight, of_step) = (length(w, s), length(step, s));
+    let rest = s.each(of_weight);
+    let of_step = s.each(of_step);
+    let ratio = s.both(of_weight, of_step);
+    let ratio = s.both(ratio, rest);
+    let ratio = s.each(ratio);
+    let step = s.both(step, ratio);
+    s.both(w, step)
 }

@@ -1,0 +1,30 @@
+//! From gradients to weights.
+
+mod adam;
+mod clip;
+mod lamb;
+mod lion;
+mod sgd;
+
+#[cfg(test)]
+mod tests;
+
+use burn::tensor::Tensor;
+
+use super::{Frame, Plain, Run};
+use crate::exec::host::math::sum;
+
+/// Elements that are summed in f32 before they are added in f64.
+const SHORT: usize = 1024;
+
+/// The sum of squares, in a fixed order.
+#[inline(always)]
+fn squares(x: &[f32]) -> f64 {
+    x.chunks(SHORT).map(|x| f64::from(sum(x.len(), |i| x[i] * x[i]))).sum()
+}
+
+/// The gradient times the clip factor, `clip` being the place of norm and factor.
+fn clipped(x: &mut Plain<'_>, clip: usize) -> Tensor<1> {
+    let (g, factor) = (x.flat(1), x.flat(clip).narrow(0, 1, 1));
+    g * factor
+}

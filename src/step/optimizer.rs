@@ -1,0 +1,206 @@
+//! What an optimizer does with a parameter: which operation updates it, what is kept of it from step to step, and whether it decays.
+
+use super::op::{Adam, AdamW, Lamb, Lion, Op, RAdam, Sgd};
+use super::parameter::{Kind, Parameter, Parameters};
+use super::tensor::{Moment, ParameterId, Shape};
+use crate::recipe::settings::{Decay, Optimizer};
+
+impl Decay {
+    /// Whether parameters of a kind decay. Biases are told by their names, as in the official code: there a parameter is exempt whose
+    /// name contains `bias` or, in its second version, `norm`.
+    pub fn applies(&self, kind: Kind, part: &str) -> bool {
+        let bias = part.contains("bias");
+        match self {
+            Self::ExceptNorms {} => !bias && kind != Kind::Norm,
+            Self::ExceptBiases {} => !bias,
+            Self::Everything {} => true,
+            Self::Only { biases, .. } if bias => *biases,
+            Self::Only { matrices, embeddings, positions, norms, .. } => match kind {
+                Kind::Matrix => *matrices,
+                Kind::Embedding => *embeddings,
+                Kind::PositionScale => *positions,
+                Kind::Norm => *norms,
+            },
+        }
+    }
+}
+
+impl Optimizer {
+    /// The largest global norm of the gradient.
+    pub fn clip(&self) -> Option<f64> {
+        match self {
+            Self::AdamW { clip, .. }
+            | Self::Adam { clip, .. }
+            | Self::RAdam { clip, .. }
+            | Self::Lamb { clip, .. }
+            | Self::Lion { clip, .. }
+            | Self::Sgd { clip, .. } => *clip,
+        }
+    }
+
+    /// Which parameters decay.
+    pub fn decay(&self) -> &Decay {
+        match self {
+            Self::AdamW { decay, .. }
+            | Self::Adam { decay, .. }
+            | Self::RAdam { decay, .. }
+            | Self::Lamb { decay, .. }
+            | Self::Lion { decay, .. }
+            | Self::Sgd { decay, .. } => decay,
+        }
+    }
+
+    /// How much those decay.
+    fn weight_decay(&self) -> f64 {
+        match self {
+            Self::AdamW { weight_decay, .. }
+            | Self::Adam { weight_decay, .. }
+            | Self::RAdam { weight_decay, .. }
+            | Self::Lamb { weight_decay, .. }
+            | Self::Lion { weight_decay, .. }
+            | Self::Sgd { weight_decay, .. } => *weight_decay,
+        }
+    }
+}
+
+/// The operation that updates a parameter.
+pub fn rule(optimizer: &Optimizer, p: &Parameter) -> Op {
+    let weight_decay = if p.decays { optimizer.weight_decay() } else { 0.0 };
+    match optimizer {
+        Optimizer::AdamW { betas, eps, .. } => AdamW { betas: (betas.0, betas.1), eps: *eps, weight_decay }.into(),
+        Optimizer::Adam { betas, eps, .. } => Adam { betas: (betas.0, betas.1), eps: *eps, weight_decay }.into(),
+        Optimizer::RAdam { betas, eps, .. } => RAdam { betas: (betas.0, betas.1), eps: *eps, weight_decay }.into(),
+        Optimizer::Lamb { betas, eps, .. } => Lamb { betas: (betas.0, betas.1), eps: *eps, weight_decay }.into(),
+        Optimizer::Lion { betas, .. } => Lion { betas: (betas.0, betas.1), weight_decay }.into(),
+        Optimizer::Sgd { momentum, nesterov, .. } => Sgd { momentum: *momentum, nesterov: *nesterov, weight_decay }.into(),
+    }
+}
+
+/// What is kept of a parameter, in the order of [`Moment::ALL`].
+pub fn kept(optimizer: &Optimizer, _p: &Parameter) -> &'static [Moment] {
+    match optimizer {
+        Optimizer::AdamW { .. } | Optimizer::Adam { .. } | Optimizer::RAdam { .. } | Optimizer::Lamb { .. } => {
+            &[Moment::First, Moment::Second]
+        }
+        Optimizer::Sgd { momentum: 0.0, .. } => &[],
+        Optimizer::Lion { .. } | Optimizer::Sgd { .. } => &[Moment::First],
+    }
+}
+
+/// What is kept of all parameters: moment by moment, and of each the parameters in their order.
+pub fn moments<'a>(
+    optimizer: &'a Optimizer,
+    parameters: &'a Parameters,
+) -> impl Iterator<Item = (Moment, ParameterId, Shape)> + use<'a> {
+    let has = |moment: Moment, p: &Parameter| kept(optimizer, p).contains(&moment);
+    Moment::ALL.into_iter().flat_map(move |moment| {
+        let of = parameters.iter().filter(move |(_, p)| has(moment, p));
+        of.map(move |(id, p)| (moment, id, moment.shape(&p.shape)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::testing::parse;
+    use crate::step::recompute::Recompute;
+    use crate::step::{StepGraphs, Walk};
+    use crate::units::Bytes;
+
+    const RECIPE: &str = include_str!("../../recipes/quickstart.ron");
+
+    /// The graphs of the quick start with another optimizer.
+    fn graphs(optimizer: &str) -> StepGraphs {
+        let start = RECIPE.find("optimizer:").unwrap();
+        let end = start + RECIPE[start..].find('\n').unwrap();
+        let text = format!("{}optimizer: {optimizer},{}", &RECIPE[..start], &RECIPE[end..]);
+        StepGraphs::build(&parse(&text), 2, Recompute::NOTHING)
+    }
+
+    /// The operations of the update with the weight decay that each says it has.
+    fn operations(graphs: &StepGraphs) -> Vec<&Op> {
+        let update = graphs.walk(Walk::Update).nodes().map(|node| &node.op);
+        update.filter(|op| !matches!(op, Op::SumSquares(_) | Op::ClipFactor(_))).collect()
+    }
+
+    #[test]
+    fn what_is_kept_follows_from_the_optimizer_alone() {
+        for (optimizer, weights, name) in [
+            ("AdamW()", 2, "AdamW"),
+            ("Adam()", 2, "Adam"),
+            ("RAdam()", 2, "RAdam"),
+            ("Lamb()", 2, "LAMB"),
+            ("Lion()", 1, "Lion"),
+            ("Sgd()", 1, "SGD"),
+            ("Sgd(nesterov: true)", 1, "SGD"),
+            ("Sgd(momentum: 0)", 0, "SGD"),
+        ] {
+            let graphs = graphs(optimizer);
+            let total = graphs.counts().total;
+            assert_eq!(graphs.moment_bytes(), Bytes(4 * weights * total), "{optimizer}");
+            assert_eq!(graphs.checkpoint(), Bytes(4 * (1 + weights) * total), "{optimizer}");
+            assert!(operations(&graphs).iter().all(|op| op.rule().name() == name), "{optimizer}");
+            let update = graphs.walk(Walk::Update);
+            let kept = update.results().iter().filter(|id| update.get(**id).role.moment().is_some()).count() as u64;
+            assert_eq!(kept, weights * graphs.parameters.iter().len() as u64, "{optimizer}");
+        }
+    }
+
+    #[test]
+    fn options_reach_the_operations() {
+        let first = |optimizer: &str| operations(&graphs(optimizer))[0].clone();
+        let betas = (0.8, 0.9);
+        let given = "betas: (0.8, 0.9), eps: 1e-5, weight_decay: 0.3";
+        assert_eq!(first(&format!("AdamW({given})")), AdamW { betas, eps: 1e-5, weight_decay: 0.3 }.into());
+        assert_eq!(first(&format!("Adam({given})")), Adam { betas, eps: 1e-5, weight_decay: 0.3 }.into());
+        assert_eq!(first(&format!("RAdam({given})")), RAdam { betas, eps: 1e-5, weight_decay: 0.3 }.into());
+        assert_eq!(first(&format!("Lamb({given})")), Lamb { betas, eps: 1e-5, weight_decay: 0.3 }.into());
+        assert_eq!(first("Lion(betas: (0.8, 0.9), weight_decay: 0.3)"), Lion { betas, weight_decay: 0.3 }.into());
+        let sgd = first("Sgd(momentum: 0.5, nesterov: true, weight_decay: 0.3)");
+        assert_eq!(sgd, Sgd { momentum: 0.5, nesterov: true, weight_decay: 0.3 }.into());
+        for optimizer in ["AdamW", "Adam", "RAdam", "Lamb", "Lion", "Sgd"] {
+            for (clip, max) in [("clip: 0.25", Some(0.25)), ("", None)] {
+                let graphs = graphs(&format!("{optimizer}({clip})"));
+                let clips = graphs.walk(Walk::Update).nodes().filter_map(|node| match &node.op {
+                    Op::ClipFactor(clip) => Some(clip.max),
+                    _ => None,
+                });
+                assert_eq!(clips.collect::<Vec<_>>(), [max], "{optimizer}");
+            }
+        }
+    }
+
+    /// Each choice with the kinds that decay under it: matrix, word table, position factor, gain, bias.
+    #[test]
+    fn groups_that_decay() {
+        let examples = [
+            (Kind::Matrix, "attention.query"),
+            (Kind::Embedding, "embedding.word"),
+            (Kind::PositionScale, "embedding.position_scale"),
+            (Kind::Norm, "attention_norm.gain"),
+            (Kind::Norm, "attention_norm.bias"),
+        ];
+        for (decay, wanted) in [
+            ("ExceptNorms", [true, true, true, false, false]),
+            ("ExceptBiases", [true, true, true, true, false]),
+            ("Everything", [true; 5]),
+            ("Only(matrices: true)", [true, false, false, false, false]),
+            ("Only(embeddings: true)", [false, true, false, false, false]),
+            ("Only(positions: true)", [false, false, true, false, false]),
+            ("Only(norms: true)", [false, false, false, true, false]),
+            ("Only(biases: true)", [false, false, false, false, true]),
+            ("Only()", [false; 5]),
+        ] {
+            let graphs = graphs(&format!("Lion(decay: {decay})"));
+            for ((kind, part), wanted) in examples.iter().zip(wanted) {
+                let (_, p) = graphs.parameters.iter().find(|(_, p)| p.part == *part).unwrap();
+                assert_eq!((p.kind, p.decays), (*kind, wanted), "{decay}: {part}");
+            }
+            let operations = operations(&graphs);
+            for ((_, p), op) in graphs.parameters.iter().zip(operations) {
+                let weight_decay = if p.decays { 0.1 } else { 0.0 };
+                assert_eq!(*op, Lion { betas: (0.9, 0.99), weight_decay }.into(), "{decay}: {}", p.name());
+            }
+        }
+    }
+}
