@@ -90,6 +90,8 @@ fn kind_and_extents(op: &Op, types: Signature<'_>) -> Option<(Kind, [u64; 4])> {
         Op::Adam(_) | Op::RAdam(_) => (Kind::Adam, elements()),
         Op::Lamb(_) => (Kind::Lamb, elements()),
         Op::Lion(_) => (Kind::Lion, elements()),
+        Op::Adafactor(rule) => (Kind::Adafactor, [types.outputs[0].elements(), u64::from(rule.has_momentum()), 0, 0]),
+        Op::Muon(_) => (Kind::Muon, [input(0, 0).min(input(0, 1)), input(0, 0).max(input(0, 1)), 0, 0]),
         Op::Sgd(rule) => (Kind::Sgd, [types.outputs[0].elements(), u64::from(rule.has_momentum()), 0, 0]),
     })
 }

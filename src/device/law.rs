@@ -77,6 +77,10 @@ pub enum Kind {
     Lion,
     /// Elements, and how many moments are kept of each.
     Sgd,
+    /// Elements, and how many first moments are kept of each.
+    Adafactor,
+    /// The shorter and the longer side of a matrix.
+    Muon,
     /// What a micro-step takes beside its operations: masking and feeding the batch, handing tensors over, reading the loss.
     /// Operations, tokens.
     MicroStep,
@@ -86,7 +90,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::Product,
         Self::ProductTransposeA,
         Self::ProductTransposeB,
@@ -116,6 +120,8 @@ impl Kind {
         Self::Lamb,
         Self::Lion,
         Self::Sgd,
+        Self::Adafactor,
+        Self::Muon,
         Self::MicroStep,
         Self::Update,
     ];
@@ -169,7 +175,8 @@ impl Work {
             Kind::SelectRows => [1.0, a, a * b, 0.0, 0.0],
             Kind::MicroStep => [1.0, a, b, 0.0, 0.0],
             Kind::ClipFactor | Kind::Update | Kind::Zeros => [1.0, a, 0.0, 0.0, 0.0],
-            Kind::Sgd => {
+            Kind::Muon => [1.0, a * b, a * a, a * a * b, a * a * a],
+            Kind::Sgd | Kind::Adafactor => {
                 let elements = in_pieces(a, ELEMENTS, threads);
                 [1.0, elements, elements * b, 0.0, 0.0]
             }

@@ -101,9 +101,7 @@ impl<'a> Session<'a> {
         watch.reset_memory();
         prime(&graphs, job.form, &job.device);
         let (state, position) = match &job.start {
-            Start::Fresh => {
-                (State::initial(&graphs, plan.recipe.seed, &job.device), Position::default())
-            }
+            Start::Fresh => (State::initial(&graphs, plan.recipe.seed, &job.device), Position::default()),
             Start::Checkpoint(checkpoints) => restore(job, &graphs, checkpoints, watch)?,
         };
         // What an interrupted stretch of the run wrote is no outcome of this one.

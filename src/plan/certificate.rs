@@ -314,6 +314,17 @@ fn op(op: &Op) -> format::Op {
         Op::RAdam(op) => format::Op::RAdam { betas: op.betas, eps: op.eps, weight_decay: op.weight_decay },
         Op::Lamb(op) => format::Op::Lamb { betas: op.betas, eps: op.eps, weight_decay: op.weight_decay },
         Op::Lion(op) => format::Op::Lion { betas: op.betas, weight_decay: op.weight_decay },
+        Op::Adafactor(op) => format::Op::Adafactor {
+            decay_rate: op.decay_rate,
+            eps: op.eps,
+            threshold: op.threshold,
+            momentum: op.momentum,
+            weight_decay: op.weight_decay,
+            factored: op.factored,
+        },
+        Op::Muon(op) => {
+            format::Op::Muon { momentum: op.momentum, nesterov: op.nesterov, rate: op.rate, weight_decay: op.weight_decay }
+        }
         Op::Sgd(op) => format::Op::Sgd { momentum: op.momentum, nesterov: op.nesterov, weight_decay: op.weight_decay },
     }
 }

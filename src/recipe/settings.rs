@@ -319,6 +319,42 @@ choice! {
             /// Largest global L2 norm of the gradient; not given, it is not clipped.
             clip: Option<f64> [Range::above(0.0, 1e9)];
         }
+        /// Adafactor (Shazeer & Stern 2018), without relative steps: of a matrix it keeps a row and a column in the place of a second moment.
+        Adafactor {
+            /// Decay rate of the mean of the steps; 0 is none, and keeps no first moment.
+            momentum: f64 [Range::below(0.0, 1.0)] = "0";
+            /// How fast the mean of the squares slows down: in step t its decay rate is 1 − t^(−decay_rate).
+            decay_rate: f64 [Range::above(0.0, 1.0)] = "0.8";
+            /// Added to the squares.
+            eps: f64 [Range::closed(LEAST, 1.0)] = "1e-30";
+            /// The largest root of the mean square of a parameter's step, before the learning rate.
+            threshold: f64 [Range::above(0.0, 1e9)] = "1";
+            /// Decoupled weight decay, times the learning rate.
+            weight_decay: f64 [Range::closed(0.0, 10.0)] = "0";
+            /// Which parameters decay.
+            decay: Decay = "ExceptNorms";
+            /// Largest global L2 norm of the gradient; not given, it is not clipped.
+            clip: Option<f64> [Range::above(0.0, 1e9)];
+        }
+        /// Muon (Jordan et al. 2024): orthogonal steps for the matrices of the blocks, from a momentum; AdamW for all other parameters.
+        Muon {
+            /// Share of the last step that goes on in the next, of matrices.
+            momentum: f64 [Range::open(0.0, 1.0)] = "0.95";
+            /// Looks ahead along the momentum.
+            nesterov: bool = "true";
+            /// Learning rate of matrices as a multiple of `lr`, which is that of AdamW.
+            matrix_rate: f64 [Range::above(0.0, 1e6)] = "20";
+            /// Decay rates of the first and second moment of AdamW.
+            betas: Pair [Range::below(0.0, 1.0)] = "(0.9, 0.95)";
+            /// Added to the root of the second moment of AdamW.
+            eps: f64 [Range::closed(LEAST, 1.0)] = "1e-8";
+            /// Decoupled weight decay, times the learning rate of the parameter.
+            weight_decay: f64 [Range::closed(0.0, 10.0)] = "0.01";
+            /// Which parameters decay.
+            decay: Decay = "ExceptNorms";
+            /// Largest global L2 norm of the gradient; not given, it is not clipped.
+            clip: Option<f64> [Range::above(0.0, 1e9)];
+        }
     }
 }
 

@@ -157,6 +157,7 @@ pub const VARIANT_SYNONYMS: &[(&str, &str)] = &[
     ("adamw_torch_fused", "AdamW"),
     ("adamw_hf", "AdamW"),
     ("lion_32bit", "Lion"),
+    ("adafactor", "Adafactor"),
     ("constant_with_warmup", "Constant"),
     ("TrainingArguments", "Recipe"),
     // PyTorch

@@ -22,9 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use self::differentiate::{Differentiator, Gradients};
 use self::graph::{Pass, Place, StepGraph};
-use self::op::{
-    Add, AddPosition, Attention, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, SelectRows,
-};
+use self::op::{Add, AddPosition, Attention, CrossEntropy, Embedding, GeluGlu, LayerNorm, MatMul, SelectRows};
 use self::parameter::{Block, ParameterCounts, Parameters};
 use self::recompute::{Group, Kinds, Recompute, rewrite};
 use self::tensor::{Input, Moment, ParameterId, Role, Shape, TensorId, TensorType};
@@ -154,6 +152,12 @@ impl StepGraphs {
     /// What the optimizer keeps, in the order in which it is made and saved.
     pub fn moments(&self) -> impl Iterator<Item = (Moment, ParameterId, Shape)> {
         optimizer::moments(&self.optimizer, &self.parameters)
+    }
+
+    /// The walks that between them have every matrix product, at the largest extents of each.
+    pub fn multiplying(&self) -> impl Iterator<Item = &StepGraph> {
+        let updates = matches!(self.optimizer, Optimizer::Muon { .. });
+        [Walk::First].into_iter().chain(updates.then_some(Walk::Update)).map(|walk| self.walk(walk))
     }
 
     /// Bytes of what the optimizer keeps of all blocks.

@@ -1,6 +1,6 @@
 //! What an optimizer does with a parameter: which operation updates it, what is kept of it from step to step, and whether it decays.
 
-use super::op::{Adam, AdamW, Lamb, Lion, Op, RAdam, Sgd};
+use super::op::{Adafactor, Adam, AdamW, Lamb, Lion, Muon, Op, RAdam, Sgd};
 use super::parameter::{Kind, Parameter, Parameters};
 use super::tensor::{Moment, ParameterId, Shape};
 use crate::recipe::settings::{Decay, Optimizer};
@@ -34,7 +34,9 @@ impl Optimizer {
             | Self::RAdam { clip, .. }
             | Self::Lamb { clip, .. }
             | Self::Lion { clip, .. }
-            | Self::Sgd { clip, .. } => *clip,
+            | Self::Sgd { clip, .. }
+            | Self::Adafactor { clip, .. }
+            | Self::Muon { clip, .. } => *clip,
         }
     }
 
@@ -46,7 +48,9 @@ impl Optimizer {
             | Self::RAdam { decay, .. }
             | Self::Lamb { decay, .. }
             | Self::Lion { decay, .. }
-            | Self::Sgd { decay, .. } => decay,
+            | Self::Sgd { decay, .. }
+            | Self::Adafactor { decay, .. }
+            | Self::Muon { decay, .. } => decay,
         }
     }
 
@@ -58,7 +62,9 @@ impl Optimizer {
             | Self::RAdam { weight_decay, .. }
             | Self::Lamb { weight_decay, .. }
             | Self::Lion { weight_decay, .. }
-            | Self::Sgd { weight_decay, .. } => *weight_decay,
+            | Self::Sgd { weight_decay, .. }
+            | Self::Adafactor { weight_decay, .. }
+            | Self::Muon { weight_decay, .. } => *weight_decay,
         }
     }
 }
@@ -67,23 +73,52 @@ impl Optimizer {
 pub fn rule(optimizer: &Optimizer, p: &Parameter) -> Op {
     let weight_decay = if p.decays { optimizer.weight_decay() } else { 0.0 };
     match optimizer {
-        Optimizer::AdamW { betas, eps, .. } => AdamW { betas: (betas.0, betas.1), eps: *eps, weight_decay }.into(),
         Optimizer::Adam { betas, eps, .. } => Adam { betas: (betas.0, betas.1), eps: *eps, weight_decay }.into(),
         Optimizer::RAdam { betas, eps, .. } => RAdam { betas: (betas.0, betas.1), eps: *eps, weight_decay }.into(),
         Optimizer::Lamb { betas, eps, .. } => Lamb { betas: (betas.0, betas.1), eps: *eps, weight_decay }.into(),
         Optimizer::Lion { betas, .. } => Lion { betas: (betas.0, betas.1), weight_decay }.into(),
         Optimizer::Sgd { momentum, nesterov, .. } => Sgd { momentum: *momentum, nesterov: *nesterov, weight_decay }.into(),
+        Optimizer::Adafactor { momentum, decay_rate, eps, threshold, .. } => Adafactor {
+            decay_rate: *decay_rate,
+            eps: *eps,
+            threshold: *threshold,
+            momentum: *momentum,
+            weight_decay,
+            factored: is_factored(p),
+        }
+        .into(),
+        Optimizer::Muon { momentum, nesterov, matrix_rate, .. } if p.kind == Kind::Matrix => {
+            Muon { momentum: *momentum, nesterov: *nesterov, rate: *matrix_rate, weight_decay }.into()
+        }
+        Optimizer::AdamW { betas, eps, .. } | Optimizer::Muon { betas, eps, .. } => {
+            AdamW { betas: (betas.0, betas.1), eps: *eps, weight_decay }.into()
+        }
     }
 }
 
+/// Whether Adafactor keeps a row and a column of a parameter.
+fn is_factored(p: &Parameter) -> bool {
+    p.shape.len() == 2
+}
+
 /// What is kept of a parameter, in the order of [`Moment::ALL`].
-pub fn kept(optimizer: &Optimizer, _p: &Parameter) -> &'static [Moment] {
+pub fn kept(optimizer: &Optimizer, p: &Parameter) -> &'static [Moment] {
+    use Moment::{Columns, First, Rows, Second};
     match optimizer {
-        Optimizer::AdamW { .. } | Optimizer::Adam { .. } | Optimizer::RAdam { .. } | Optimizer::Lamb { .. } => {
-            &[Moment::First, Moment::Second]
-        }
-        Optimizer::Sgd { momentum: 0.0, .. } => &[],
-        Optimizer::Lion { .. } | Optimizer::Sgd { .. } => &[Moment::First],
+        Optimizer::Sgd { momentum, .. } if *momentum == 0.0 => &[],
+        Optimizer::Lion { .. } | Optimizer::Sgd { .. } => &[First],
+        Optimizer::Adafactor { momentum, .. } => match (*momentum > 0.0, is_factored(p)) {
+            (false, false) => &[Second],
+            (false, true) => &[Rows, Columns],
+            (true, false) => &[First, Second],
+            (true, true) => &[First, Rows, Columns],
+        },
+        Optimizer::Muon { .. } if p.kind == Kind::Matrix => &[First],
+        Optimizer::AdamW { .. }
+        | Optimizer::Adam { .. }
+        | Optimizer::RAdam { .. }
+        | Optimizer::Lamb { .. }
+        | Optimizer::Muon { .. } => &[First, Second],
     }
 }
 
@@ -146,6 +181,34 @@ mod tests {
         }
     }
 
+    /// Of a matrix a row and a column; of all else as much as of AdamW.
+    #[test]
+    fn adafactor_keeps_rows_and_columns_of_matrices() {
+        for (optimizer, first) in [("Adafactor()", 0), ("Adafactor(momentum: 0.9)", 1)] {
+            let graphs = graphs(optimizer);
+            let second =
+                graphs.parameters.iter().map(|(_, p)| if p.shape.len() == 2 { p.shape[0] + p.shape[1] } else { p.elements() });
+            assert_eq!(graphs.moment_bytes(), Bytes(4 * (first * graphs.counts().total + second.sum::<u64>())), "{optimizer}");
+        }
+    }
+
+    #[test]
+    fn muon_is_for_the_matrices_of_blocks_and_counts_its_products() {
+        let graphs = graphs("Muon()");
+        let update = graphs.walk(Walk::Update);
+        for (_, p) in graphs.parameters.iter() {
+            let matrix = p.kind == Kind::Matrix;
+            assert_eq!(kept(&graphs.optimizer, p).len(), if matrix { 1 } else { 2 }, "{}", p.name());
+            assert_eq!(rule(&graphs.optimizer, p).rule().name(), if matrix { "Muon" } else { "AdamW" }, "{}", p.name());
+        }
+        // Of D×D five times three products of 2·D³; of D×H and H×D two of them are H/D as large.
+        let (d, half) = (128_u64, 384);
+        let square = 2 * d * d * d;
+        let block = 5 * (4 * 3 * square + 3 * (square + 2 * square * half / d));
+        let flops: u64 = update.nodes().map(|node| node.op.rule().flops(update.signature(node)).0 as u64).sum();
+        assert_eq!(flops, 4 * block);
+    }
+
     #[test]
     fn options_reach_the_operations() {
         let first = |optimizer: &str| operations(&graphs(optimizer))[0].clone();
@@ -158,7 +221,18 @@ mod tests {
         assert_eq!(first("Lion(betas: (0.8, 0.9), weight_decay: 0.3)"), Lion { betas, weight_decay: 0.3 }.into());
         let sgd = first("Sgd(momentum: 0.5, nesterov: true, weight_decay: 0.3)");
         assert_eq!(sgd, Sgd { momentum: 0.5, nesterov: true, weight_decay: 0.3 }.into());
-        for optimizer in ["AdamW", "Adam", "RAdam", "Lamb", "Lion", "Sgd"] {
+        let factored = first("Adafactor(momentum: 0.5, decay_rate: 0.7, eps: 1e-20, threshold: 2, weight_decay: 0.3)");
+        let (momentum, weight_decay) = (0.5, 0.3);
+        assert_eq!(
+            factored,
+            Adafactor { decay_rate: 0.7, eps: 1e-20, threshold: 2.0, momentum, weight_decay, factored: true }.into()
+        );
+        let muon = "Muon(momentum: 0.5, nesterov: false, matrix_rate: 7, betas: (0.8, 0.9), eps: 1e-5, weight_decay: 0.3)";
+        assert_eq!(first(muon), AdamW { betas, eps: 1e-5, weight_decay }.into());
+        let graphs_of_muon = graphs(muon);
+        let matrices = operations(&graphs_of_muon);
+        assert!(matrices.contains(&&Muon { momentum, nesterov: false, rate: 7.0, weight_decay }.into()));
+        for optimizer in ["AdamW", "Adam", "RAdam", "Lamb", "Lion", "Sgd", "Adafactor", "Muon"] {
             for (clip, max) in [("clip: 0.25", Some(0.25)), ("", None)] {
                 let graphs = graphs(&format!("{optimizer}({clip})"));
                 let clips = graphs.walk(Walk::Update).nodes().filter_map(|node| match &node.op {

@@ -113,12 +113,8 @@ impl Parameters {
     /// The parameters of a recipe's model, with this many blocks.
     pub fn of(recipe: &Recipe, e: &Extents, blocks: u64) -> Self {
         let Initialization::Normal { std } = recipe.model.init;
-        let mut list = List {
-            all: Vec::with_capacity(5 + 11 * blocks as usize),
-            std,
-            decay: recipe.optimizer.decay(),
-            block: None,
-        };
+        let mut list =
+            List { all: Vec::with_capacity(5 + 11 * blocks as usize), std, decay: recipe.optimizer.decay(), block: None };
         let d = e.width;
         let words = list.add("embedding.word", &[e.vocabulary, d], Kind::Embedding, Init::Normal { std });
         // The official code begins the factor at D^-½.

@@ -24,7 +24,8 @@ pub(super) fn update(parameters: &Parameters, optimizer: &Optimizer) -> StepGrap
     graph.keep(factor);
     for (id, p) in parameters.iter() {
         let i = id.0 as usize;
-        let inputs: Vec<TensorId> = [weights[i], gradients[i]].into_iter().chain(state[i].iter().copied()).chain([factor]).collect();
+        let inputs: Vec<TensorId> =
+            [weights[i], gradients[i]].into_iter().chain(state[i].iter().copied()).chain([factor]).collect();
         let made = graph.push(rule(optimizer, p), &inputs, Pass::Update, Place::Parameter(id));
         for (made, role) in made.into_iter().zip(roles(kept(optimizer, p), id)) {
             graph.set_role(made, role);

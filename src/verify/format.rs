@@ -207,7 +207,7 @@ impl WalkName {
 pub struct Walk {
     /// Which.
     pub walk: WalkName,
-    /// FLOPs of the forward pass.
+    /// FLOPs of the forward pass, or of the update.
     pub forward: Flops,
     /// FLOPs of what is recomputed.
     pub recompute: Flops,
@@ -389,6 +389,8 @@ pub enum Op {
     Lamb { betas: (f64, f64), eps: f64, weight_decay: f64 },
     Lion { betas: (f64, f64), weight_decay: f64 },
     Sgd { momentum: f64, nesterov: bool, weight_decay: f64 },
+    Adafactor { decay_rate: f64, eps: f64, threshold: f64, momentum: f64, weight_decay: f64, factored: bool },
+    Muon { momentum: f64, nesterov: bool, rate: f64, weight_decay: f64 },
 }
 
 impl Op {

@@ -170,13 +170,15 @@ fn moments(content: &Content) -> Bytes {
 const DISK: f64 = 2.5e8;
 
 /// What is kept on the CPU from the first step to the last: room for lists, and the slabs of threads. Both follow from the first micro-step,
-/// which has the products of all walks; what it does again shares the room of what it did.
+/// which with the update has the products of all walks; what it does again shares the room of what it did.
 fn kept<R>(content: &Content<R>) -> Bytes {
     let first = content.walks.iter().find(|walk| walk.walk == WalkName::First);
     let Some((cpu, first)) = Cpu::of(&content.device).zip(first) else { return Bytes::ZERO };
     let (room, of_each) = ROOM;
     let once = first.operations.iter().filter(|o| o.pass != Pass::Recompute).count();
-    room + of_each * once as u64 + Bytes(workspace::slabs(first, cpu))
+    let update = content.walks.iter().find(|walk| walk.walk == WalkName::Update);
+    let walks: Vec<&Walk> = [first].into_iter().chain(update).collect();
+    room + of_each * once as u64 + Bytes(workspace::slabs(&walks, cpu))
 }
 
 /// The process, what is kept around the operations, and the state that a walk does not touch: the optimizer's, or the table of positions.

@@ -32,7 +32,9 @@ fn decay(optimizer: &Optimizer) -> &Decay {
         | Optimizer::RAdam { decay, .. }
         | Optimizer::Lamb { decay, .. }
         | Optimizer::Lion { decay, .. }
-        | Optimizer::Sgd { decay, .. } => decay,
+        | Optimizer::Sgd { decay, .. }
+        | Optimizer::Adafactor { decay, .. }
+        | Optimizer::Muon { decay, .. } => decay,
     }
 }
 
@@ -44,7 +46,9 @@ pub fn clip(optimizer: &Optimizer) -> Op {
         | Optimizer::RAdam { clip, .. }
         | Optimizer::Lamb { clip, .. }
         | Optimizer::Lion { clip, .. }
-        | Optimizer::Sgd { clip, .. } => *clip,
+        | Optimizer::Sgd { clip, .. }
+        | Optimizer::Adafactor { clip, .. }
+        | Optimizer::Muon { clip, .. } => *clip,
     };
     Op::ClipFactor { max }
 }
@@ -75,7 +79,35 @@ pub fn update(content: &Content, p: u32) -> (Op, Vec<Role>) {
             let op = Op::Sgd { momentum: *momentum, nesterov: *nesterov, weight_decay: weight_decay(*asked) };
             (op, if *momentum > 0.0 { vec![first] } else { Vec::new() })
         }
+        Optimizer::Adafactor { momentum, decay_rate, eps, threshold, weight_decay: asked, .. } => {
+            let factored = content.parameters.get(p as usize).is_some_and(|parameter| parameter.shape.len() == 2);
+            let op = Op::Adafactor {
+                decay_rate: *decay_rate,
+                eps: *eps,
+                threshold: *threshold,
+                momentum: *momentum,
+                weight_decay: weight_decay(*asked),
+                factored,
+            };
+            let mut kept = if *momentum > 0.0 { vec![first] } else { Vec::new() };
+            kept.extend(if factored { vec![Role::RowMoment(p), Role::ColumnMoment(p)] } else { vec![second] });
+            (op, kept)
+        }
+        Optimizer::Muon { momentum, nesterov, matrix_rate, betas, eps, weight_decay: asked, .. } => {
+            let weight_decay = weight_decay(*asked);
+            if content.parameters.get(p as usize).is_some_and(|parameter| is_matrix(&parameter.name)) {
+                let op = Op::Muon { momentum: *momentum, nesterov: *nesterov, rate: *matrix_rate, weight_decay };
+                (op, vec![first])
+            } else {
+                (Op::AdamW { betas: pair(betas), eps: *eps, weight_decay }, vec![first, second])
+            }
+        }
     }
+}
+
+/// Whether a parameter is a matrix of a block.
+fn is_matrix(name: &str) -> bool {
+    name.starts_with("block.") && !name.contains("norm") && !name.contains("bias")
 }
 
 /// The roles of all that is kept.

@@ -22,9 +22,15 @@ pub fn outputs(op: &Op, inputs: &[Operand<'_>]) -> Option<Vec<Vec<u64>>> {
         Op::GeluGlu | Op::GeluGluGradient | Op::Add => alike(op, &shapes),
         Op::CrossEntropy | Op::CrossEntropyGradient => losses(op, &shapes),
         Op::SumSquares | Op::ClipFactor { .. } => clips(op, &shapes),
-        Op::AdamW { .. } | Op::Adam { .. } | Op::RAdam { .. } | Op::Lamb { .. } | Op::Lion { .. } | Op::Sgd { .. } => {
-            updates(op, &shapes)
-        }
+        Op::Adafactor { momentum, factored, .. } => adafactor(*momentum > 0.0, *factored, &shapes),
+        Op::Muon { .. } if shapes.first().is_none_or(|w| w.len() != 2) => None,
+        Op::AdamW { .. }
+        | Op::Adam { .. }
+        | Op::RAdam { .. }
+        | Op::Lamb { .. }
+        | Op::Lion { .. }
+        | Op::Sgd { .. }
+        | Op::Muon { .. } => updates(op, &shapes),
     }
 }
 
@@ -142,6 +148,22 @@ fn updates(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
     (rest.len() == 1 + moments(op) && rest.iter().all(|s| s == w)).then(|| vec![w.to_vec(); 1 + moments(op)])
 }
 
+/// As those, with the second moment of a matrix in two parts.
+fn adafactor(momentum: bool, factored: bool, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
+    let [w, rest @ .., [2]] = shapes else { return None };
+    let second: Vec<&[u64]> = match *w {
+        [rows, columns] if factored => vec![std::slice::from_ref(rows), std::slice::from_ref(columns)],
+        _ if factored => return None,
+        _ => vec![w],
+    };
+    let first: &[&[u64]] = if momentum { &[w] } else { &[] };
+    let kept = [first, &second].concat();
+    (rest.split_first()? == (w, kept.as_slice())).then(|| [*w].into_iter().chain(kept).map(<[u64]>::to_vec).collect())
+}
+
+/// The weight, and what is kept behind the gradient.
+const WRITTEN_OVER: [(usize, usize); 4] = [(0, 0), (2, 1), (3, 2), (4, 3)];
+
 /// Pairs (input, output) by position: the output can be written over the input.
 pub fn in_place(op: &Op) -> &'static [(usize, usize)] {
     match op {
@@ -152,9 +174,14 @@ pub fn in_place(op: &Op) -> &'static [(usize, usize)] {
         | Op::CrossEntropyGradient => &[(0, 0)],
         Op::Add => &[(0, 0), (1, 0)],
         Op::GeluGluGradient => &[(1, 0), (2, 1)],
-        Op::AdamW { .. } | Op::Adam { .. } | Op::RAdam { .. } | Op::Lamb { .. } | Op::Lion { .. } | Op::Sgd { .. } => {
-            &[(0, 0), (2, 1), (3, 2)][..=moments(op)]
-        }
+        Op::AdamW { .. }
+        | Op::Adam { .. }
+        | Op::RAdam { .. }
+        | Op::Lamb { .. }
+        | Op::Lion { .. }
+        | Op::Sgd { .. }
+        | Op::Muon { .. } => &WRITTEN_OVER[..=moments(op)],
+        Op::Adafactor { momentum, factored, .. } => &WRITTEN_OVER[..=1 + usize::from(*momentum > 0.0) + usize::from(*factored)],
         _ => &[],
     }
 }

@@ -151,7 +151,7 @@ fn optimizer(draw: &mut Draw, clip: &str, weight_decay: &str, decay: &str) -> St
 }
 
 /// The optimizers beside `AdamW`, with what decides what they keep.
-const OTHERS: [(&str, &str); 7] = [
+const OTHERS: [(&str, &str); 11] = [
     ("Adam", ""),
     ("RAdam", ""),
     ("Lamb", ""),
@@ -159,4 +159,8 @@ const OTHERS: [(&str, &str); 7] = [
     ("Sgd", "momentum: 0, "),
     ("Sgd", ""),
     ("Sgd", "nesterov: true, "),
+    ("Adafactor", ""),
+    ("Adafactor", "momentum: 0.9, "),
+    ("Muon", ""),
+    ("Muon", "nesterov: false, "),
 ];

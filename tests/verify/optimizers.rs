@@ -16,6 +16,10 @@ pub const ALL: &[&str] = &[
     "optimizer=Sgd(weight_decay: 0.1, decay: Everything)",
     "optimizer=Sgd(nesterov: true, clip: 2)",
     "optimizer=Sgd(momentum: 0, clip: 1)",
+    "optimizer=Adafactor(weight_decay: 0.1, clip: 1)",
+    "optimizer=Adafactor(momentum: 0.9, decay: Everything)",
+    "optimizer=Muon(clip: 1)",
+    "optimizer=Muon(nesterov: false, matrix_rate: 3, weight_decay: 0.1)",
 ];
 
 fn is(c: &Content, name: &str) -> Option<()> {
@@ -88,6 +92,55 @@ pub const TAMPERINGS: &[Tampering] = &[
     t("the micro-steps stand beside moments of none", "ambient", |c| {
         let none = c.walks[0].ambient.optimizer == Bytes(0);
         none.then(|| c.walks[0].ambient.optimizer.0 = 4)
+    }),
+    t("Adafactor has no momentum", "role", |c| match &mut c.recipe.optimizer {
+        Optimizer::Adafactor { momentum, .. } if *momentum > 0.0 => Some(*momentum = 0.0),
+        _ => None,
+    }),
+    t("Adafactor forgets faster", "model", |c| match &mut c.recipe.optimizer {
+        Optimizer::Adafactor { decay_rate, .. } => Some(*decay_rate = 0.5),
+        _ => None,
+    }),
+    t("Adafactor takes longer steps", "model", |c| match &mut c.recipe.optimizer {
+        Optimizer::Adafactor { threshold, .. } => Some(*threshold = 2.0),
+        _ => None,
+    }),
+    t("a matrix is not factored", "shape", |c| {
+        let Op::Adafactor { factored, .. } = first(c, "Adafactor")? else { return None };
+        Some(*factored = false)
+    }),
+    t("rows and columns change places", "role", |c| {
+        let o = op(c, Update, "Adafactor")?.inputs.clone();
+        let [rows, columns] = [o[o.len() - 3], o[o.len() - 2]].map(|id| id as usize);
+        c.walks[2].tensors[rows].role = Role::ColumnMoment(0);
+        Some(c.walks[2].tensors[columns].role = Role::RowMoment(0))
+    }),
+    t("the columns of Adafactor need no sums", "workspace", |c| {
+        c.processor.as_ref()?;
+        Some(op(c, Update, "Adafactor")?.workspace = Bytes(8))
+    }),
+    t("Adafactor reads the gradient once", "traffic", |c| {
+        let o = op(c, Update, "Adafactor")?;
+        Some(o.moved.0 = o.moved.0 * 3 / 5)
+    }),
+    t("Muon's products are free", "flops", |c| Some(op(c, Update, "Muon")?.flops.0 = 0)),
+    t("the update does no arithmetic", "total", |c| {
+        is(c, "Muon")?;
+        Some(c.walks[2].forward.0 = 0)
+    }),
+    t("Muon works in place", "workspace", |c| {
+        c.processor.as_ref()?;
+        Some(op(c, Update, "Muon")?.workspace = Bytes(0))
+    }),
+    t("matrices have the rate of all others", "model", |c| match &mut c.recipe.optimizer {
+        Optimizer::Muon { matrix_rate, .. } => Some(*matrix_rate = 1.0),
+        _ => None,
+    }),
+    t("Muon is said to be AdamW", "role", |c| match c.recipe.optimizer.clone() {
+        Optimizer::Muon { betas, eps, weight_decay, decay, clip, .. } => {
+            Some(c.recipe.optimizer = Optimizer::AdamW { betas, eps, weight_decay, decay, clip })
+        }
+        _ => None,
     }),
     t("biases decay too", "parameters", |c| match &mut c.recipe.optimizer {
         Optimizer::RAdam { decay, .. } => Some(*decay = Decay::Everything {}),

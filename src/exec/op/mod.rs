@@ -174,5 +174,7 @@ pub fn runner(op: &Op) -> &dyn Run {
         Op::Lamb(op) => op,
         Op::Lion(op) => op,
         Op::Sgd(op) => op,
+        Op::Adafactor(op) => op,
+        Op::Muon(op) => op,
     }
 }

@@ -27,7 +27,7 @@ pub use panels::{Cache, Packed, Panels};
 pub use position::{AddPosition, PositionGradient};
 pub use residual::Add;
 pub use rows::{ScatterRows, SelectRows};
-pub use update::{Adam, AdamW, ClipFactor, Lamb, Lion, NORM_CHUNK, RAdam, SUM_CHUNK, Sgd, SumSquares};
+pub use update::{Adafactor, Adam, AdamW, ClipFactor, Lamb, Lion, Muon, NORM_CHUNK, RAdam, SUM_CHUNK, Sgd, SumSquares};
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -66,7 +66,7 @@ impl Backend {
     }
 }
 
-/// Types of outputs, without memory from the heap: no operation makes more than three.
+/// Types of outputs, without memory from the heap: few operations make more than three.
 pub type Types = SmallVec<[TensorType; 3]>;
 
 /// The types of an operation's inputs and outputs.
@@ -187,5 +187,5 @@ operations! {
     SelectRows, ScatterRows,
     CrossEntropy, CrossEntropyGradient,
     SumSquares, ClipFactor,
-    AdamW, Adam, RAdam, Lamb, Lion, Sgd,
+    AdamW, Adam, RAdam, Lamb, Lion, Sgd, Adafactor, Muon,
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::adam::{self, Coefficients};
-use super::{Frame, Plain, Run, SHORT, clipped, squares};
+use super::{Frame, Plain, Run, SHORT, clipped, extents, squares};
 use crate::exec::host::math::sum;
 use crate::exec::host::{partials3, pieces3};
 use crate::exec::op::Scalars;
@@ -13,7 +13,7 @@ use crate::step::op::{Lamb, NORM_CHUNK};
 const LEAST: f64 = 1e-20;
 
 /// ‖x‖ `[1]`, rows first.
-fn norm(x: Tensor<1>, rows: usize, columns: usize) -> Tensor<1> {
+pub(super) fn norm(x: Tensor<1>, rows: usize, columns: usize) -> Tensor<1> {
     let x: Tensor<2> = x.reshape([rows, columns]);
     (x.clone() * x).sum_dim(1).sum_dim(0).reshape([1]).sqrt()
 }
@@ -61,10 +61,7 @@ impl Run for Lamb {
 
     fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
         let (c, rate) = (self.coefficients(x.scalars), x.scalars.rate);
-        let (rows, columns) = match *x.types.inputs[0].shape {
-            [r, c] => (r as usize, c as usize),
-            _ => (1, x.types.inputs[0].elements() as usize),
-        };
+        let (rows, columns) = extents(&x);
         let (w, g, m, v) = (x.flat(0), clipped(&mut x, 4), x.flat(2), x.flat(3));
         let (step, m, v) = adam::step(g, m, v, self.betas, c);
         let r = step + w.clone() * self.weight_decay;

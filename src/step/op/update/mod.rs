@@ -4,16 +4,20 @@
 //! `[2]`; as outputs the weight and what is kept, each written over its input. Rate and number t of the step come from outside. g is
 //! the gradient times the clip factor, everywhere.
 
+mod adafactor;
 mod adam;
 mod clip;
 mod lamb;
 mod lion;
+mod muon;
 mod sgd;
 
+pub use adafactor::Adafactor;
 pub use adam::{Adam, AdamW, RAdam};
 pub use clip::{ClipFactor, SUM_CHUNK, SumSquares};
 pub use lamb::{Lamb, NORM_CHUNK};
 pub use lion::Lion;
+pub use muon::Muon;
 pub use sgd::Sgd;
 
 use super::chain::Handle;
