@@ -156,8 +156,15 @@ mod tests {
 
     #[test]
     fn every_operation_of_a_step_has_a_law() {
-        let graphs = StepGraphs::build(&recipe(), 4, Recompute::NOTHING);
-        for walk in Walk::ALL {
+        let quickstart = include_str!("../../recipes/quickstart.ron");
+        let other = |optimizer: &str| crate::recipe::testing::parse(&quickstart.replace("AdamW(clip: 0.5)", optimizer));
+        let optimizers = ["Adam()", "RAdam()", "Lamb()", "Lion()", "Sgd()", "Adafactor()", "Muon()"].map(other);
+        let all = optimizers
+            .iter()
+            .chain([&recipe()])
+            .map(|recipe| StepGraphs::build(recipe, 4, Recompute::NOTHING))
+            .collect::<Vec<_>>();
+        for (graphs, walk) in all.iter().flat_map(|graphs| Walk::ALL.map(|walk| (graphs, walk))) {
             let graph = graphs.walk(walk);
             for node in graph.nodes() {
                 let work = work(&node.op, graph.signature(node));

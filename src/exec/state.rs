@@ -248,3 +248,67 @@ impl<'a> Reader<'a> {
         Ok(floats)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::op::Scalars;
+    use crate::exec::trainer::{Feed, Trainer};
+    use crate::exec::walk::Form;
+    use crate::recipe::testing::parse;
+    use crate::step::recompute::Recompute;
+
+    const RECIPE: &str = include_str!("../../recipes/quickstart.ron");
+
+    fn feed(graphs: &StepGraphs) -> Feed {
+        let e = &graphs.extents;
+        let tokens = (0..e.rows()).map(|i| (i * 7 % e.vocabulary) as i32).collect();
+        let rows = (0..e.predicted).map(|i| i as i32).collect();
+        let labels = (0..e.predicted).map(|i| (i * 3 % e.vocabulary) as i32).collect();
+        Feed { tokens, rows, labels, weights: vec![1.0 / e.predicted as f32; e.predicted as usize] }
+    }
+
+    fn step(trainer: &mut Trainer, feed: &Feed, number: u64) -> f64 {
+        let loss = trainer.micro_step(feed, true, &mut |_| {}).unwrap();
+        trainer.update(Scalars { rate: 1e-3, step: number }, &mut |_| {}).unwrap();
+        loss
+    }
+
+    #[test]
+    fn what_was_saved_goes_on_to_the_bit_with_every_optimizer_and_each_learns() {
+        let device = Device::flex();
+        let place = std::env::temp_dir().join(format!("cramplan-state-{}", std::process::id()));
+        std::fs::create_dir_all(&place).unwrap();
+        let (weights, moments) = (place.join("weights"), place.join("moments"));
+        for optimizer in [
+            "AdamW()",
+            "Adam()",
+            "RAdam()",
+            "Lamb()",
+            "Lion()",
+            "Sgd(momentum: 0)",
+            "Sgd(nesterov: true)",
+            "Adafactor()",
+            "Adafactor(momentum: 0.9)",
+            "Muon()",
+        ] {
+            let recipe = parse(&RECIPE.replace("AdamW(clip: 0.5)", optimizer));
+            let graphs = StepGraphs::build(&recipe, 4, Recompute::NOTHING);
+            let feed = feed(&graphs);
+            let mut trainer = Trainer::new(graphs.clone(), State::initial(&graphs, 1, &device), Form::Host, &device);
+            let first = step(&mut trainer, &feed, 1);
+            step(&mut trainer, &feed, 2);
+            trainer.state.save_weights(&graphs.parameters, &weights).unwrap();
+            trainer.state.save_moments(&graphs, &moments).unwrap();
+            let saved = std::fs::metadata(&weights).unwrap().len() + std::fs::metadata(&moments).unwrap().len();
+            assert!(saved.abs_diff(graphs.checkpoint().0) < 32 << 10, "{optimizer}: {saved}");
+            let restored = State::load(&graphs, &weights, &moments, &device).unwrap();
+            let mut other = Trainer::new(graphs, restored, Form::Host, &device);
+            let last = step(&mut trainer, &feed, 3);
+            assert!(last.is_finite() && last < first, "{optimizer}: from {first} to {last}");
+            assert_eq!(step(&mut other, &feed, 3).to_bits(), last.to_bits(), "{optimizer}");
+            assert_eq!(trainer.state.weights_hash(), other.state.weights_hash(), "{optimizer}");
+        }
+        std::fs::remove_dir_all(&place).unwrap();
+    }
+}
