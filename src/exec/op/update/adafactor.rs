@@ -119,8 +119,10 @@ fn matrix(
 fn whole(op: &Adafactor, n: Numbers, (gradient, factor): (&[f32], f32), [w, v]: [&mut [f32]; 2], m: Option<&mut [f32]>) {
     let (beta, eps, size) = (n.beta as f32, op.eps as f32, NORM_CHUNK as usize);
     let squares = partials1(v, size, |i, v| {
-        let g = &gradient[i * size..][..v.len()];
-        let short = |(v, g): (&mut [f32], &[f32])| {
+        let mut squares = 0.0;
+        for start in (0..v.len()).step_by(SHORT) {
+            let end = v.len().min(start + SHORT);
+            let (v, g) = (&mut v[start..end], &gradient[i * size + start..][..end - start]);
             for (v, g) in v.iter_mut().zip(g) {
                 *v = beta * *v + (1.0 - beta) * (g * factor * (g * factor) + eps);
             }
@@ -128,9 +130,9 @@ fn whole(op: &Adafactor, n: Numbers, (gradient, factor): (&[f32], f32), [w, v]: 
                 let u = g[j] * factor / v[j].sqrt();
                 u * u
             };
-            f64::from(sum(v.len(), square))
-        };
-        v.chunks_mut(SHORT).zip(g.chunks(SHORT)).map(short).sum()
+            squares += f64::from(sum(end - start, square));
+        }
+        squares
     });
     let scale = factor * n.limit(squares.iter().sum()) as f32;
     let v = &*v;

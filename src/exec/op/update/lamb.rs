@@ -18,6 +18,12 @@ pub(super) fn norm(x: Tensor<1>, rows: usize, columns: usize) -> Tensor<1> {
     (x.clone() * x).sum_dim(1).sum_dim(0).reshape([1]).sqrt()
 }
 
+/// The step of an element without rate and ratio: first·m/(√v·root + add) + decay·w.
+#[inline(always)]
+fn direction(w: f32, m: f32, v: f32, [first, root, add, decay]: [f32; 4]) -> f32 {
+    first * m / (v.sqrt() * root + add) + decay * w
+}
+
 impl Lamb {
     /// Without the rate, which goes with the ratio of the norms.
     fn coefficients(&self, scalars: Scalars) -> Coefficients {
@@ -29,9 +35,8 @@ impl Run for Lamb {
     fn host(&self, frame: &mut Frame<'_>) {
         let c = self.coefficients(frame.scalars);
         let (b1, b2, decay) = (self.betas.0 as f32, self.betas.1 as f32, self.weight_decay as f32);
-        let (first, root, add) = (c.rate as f32, c.root as f32, c.add as f32);
+        let numbers = [c.rate as f32, c.root as f32, c.add as f32, decay];
         let (gradient, factor) = (frame.floats(1), frame.floats(4)[1]);
-        let direction = |w: f32, m: f32, v: f32| first * m / (v.sqrt() * root + add) + decay * w;
         let [w, m, v] = frame.take::<3>();
         let size = NORM_CHUNK as usize;
         let parts = partials3([&mut *w, &mut *m, &mut *v], size, |i, w, m, v| {
@@ -40,21 +45,24 @@ impl Run for Lamb {
                 *m = b1 * *m + (1.0 - b1) * g;
                 *v = b2 * *v + (1.0 - b2) * g * g;
             }
-            let steps = w.chunks(SHORT).zip(m.chunks(SHORT)).zip(v.chunks(SHORT)).map(|((w, m), v)| {
+            let mut steps = 0.0;
+            for start in (0..w.len()).step_by(SHORT) {
+                let w = &w[start..w.len().min(start + SHORT)];
+                let (m, v) = (&m[start..][..w.len()], &v[start..][..w.len()]);
                 let square = |i: usize| {
-                    let r = direction(w[i], m[i], v[i]);
+                    let r = direction(w[i], m[i], v[i], numbers);
                     r * r
                 };
-                f64::from(sum(w.len(), square))
-            });
-            (squares(w), steps.sum())
+                steps += f64::from(sum(w.len(), square));
+            }
+            (squares(w), steps)
         });
         let [length, of_step] = [parts.iter().map(|p| p.0).sum::<f64>(), parts.iter().map(|p| p.1).sum::<f64>()].map(libm::sqrt);
         let ratio = if length > 0.0 { length / (of_step + LEAST) } else { 1.0 };
         let rate = (frame.scalars.rate * ratio) as f32;
         pieces3([w, m, v], [size; 3], |_, w, m, v| {
             for ((w, m), v) in w.iter_mut().zip(m).zip(v) {
-                *w -= rate * direction(*w, *m, *v);
+                *w -= rate * direction(*w, *m, *v, numbers);
             }
         });
     }
