@@ -206,6 +206,33 @@ fn recipes() -> Vec<(String, StepGraphs)> {
     shipped.chain(made).collect()
 }
 
+/// Every optimizer, on matrices that are square, wide and tall, with rows that a card pads and rows that it does not.
+#[test]
+fn the_update_of_every_optimizer_is_recorded_with_the_memory_of_the_plan() {
+    let recipe = include_str!("../recipes/quickstart.ron");
+    for optimizer in [
+        "AdamW(clip: 0.5)",
+        "Adam()",
+        "RAdam(clip: 1)",
+        "Lamb()",
+        "Lion()",
+        "Sgd(momentum: 0)",
+        "Sgd()",
+        "Sgd(nesterov: true)",
+        "Adafactor()",
+        "Adafactor(momentum: 0.9)",
+        "Muon()",
+        "Muon(nesterov: false)",
+    ] {
+        for (width, intermediate) in [(128, 768), (60, 100), (100, 50)] {
+            let model = [format!("model.width={width}"), format!("model.feed_forward.intermediate={intermediate}")];
+            let graphs = graphs(recipe, &[&format!("optimizer={optimizer}"), &model[0], &model[1]]);
+            let row = compared(optimizer, graphs.walk(Walk::Update), Walk::Update);
+            assert_eq!(row.planned, row.recorded, "{optimizer}");
+        }
+    }
+}
+
 #[test]
 fn every_walk_is_recorded_with_the_flops_and_the_memory_of_the_plan() {
     let recipes = recipes();

@@ -192,7 +192,7 @@ fn what_is_not_certain_is_left_to_the_user() {
     let right = common::small("steps: 20", "");
     for (from, to) in [
         ("heads: 4", "heads: 5"),
-        ("AdamW(clip: 0.5)", "Adam(clip: 0.5)"),
+        ("AdamW(clip: 0.5)", "AdaGrad(clip: 0.5)"),
         ("AdamW(clip: 0.5)", "AdamW(beta1: 0.9, beta2: 0.98)"),
         ("model: Encoder", "model: Decoder"),
         ("sequence: 32,", "sequence: 3 2,"),

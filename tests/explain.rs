@@ -318,6 +318,17 @@ fn written(x: f64, ty: &TypeInfo) -> Vec<(String, Value)> {
     }
 }
 
+/// The other optimizers, with their numbers written out.
+const OPTIMIZERS: [&str; 7] = [
+    "Adam(betas: (0.9, 0.98), eps: 1e-8, weight_decay: 0.01, clip: 1)",
+    "RAdam(betas: (0.9, 0.98), eps: 1e-8, weight_decay: 0.01, clip: 1)",
+    "Lamb(betas: (0.9, 0.98), eps: 1e-8, weight_decay: 0.01, clip: 1)",
+    "Lion(betas: (0.9, 0.98), weight_decay: 0.01, clip: 1)",
+    "Sgd(momentum: 0.9, weight_decay: 0.01, clip: 1)",
+    "Adafactor(momentum: 0.9, decay_rate: 0.8, eps: 1e-30, threshold: 1, weight_decay: 0.01, clip: 1)",
+    "Muon(momentum: 0.9, matrix_rate: 20, betas: (0.9, 0.98), eps: 1e-8, weight_decay: 0.01, clip: 1)",
+];
+
 /// Numbers about the bounds of a field, in base units.
 fn about(bounds: &[(f64, bool)]) -> Vec<f64> {
     let finite = bounds.iter().map(|(x, _)| *x).filter(|x| x.is_finite());
@@ -329,7 +340,9 @@ fn the_bounds_of_every_number_are_those_that_check_holds() {
     let schema = schema();
     let machine = device::find("rtx-a6000").unwrap();
     let mut compared = BTreeSet::new();
-    for text in WRITTEN_OUT {
+    let rest = WRITTEN_OUT[1];
+    let others = OPTIMIZERS.map(|optimizer| rest.replace("AdamW()", optimizer));
+    for text in WRITTEN_OUT.into_iter().chain(others.iter().map(String::as_str)) {
         let full = serde_json::to_value(common::costed(text, &[], machine.clone()).recipe).unwrap();
         for entry in explain::entries() {
             let Item::Field(info, _) = entry.item else { continue };

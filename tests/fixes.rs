@@ -130,7 +130,6 @@ fn slips_of_other_languages_become_what_was_meant() {
         ("optimizer: AdamW(clip: null),", "optimizer: AdamW(clip: None),"),
         ("optimizer：AdamW（clip： ０．５），", "optimizer:AdamW(clip: 0.5),"),
         ("optimizer: AdamW(clip: 0.5), \\", "optimizer: AdamW(clip: 0.5), "),
-        ("optimizer: (clip: 0.5),", "optimizer: AdamW(clip: 0.5),"),
         ("optimizer: AdamW(), seed:\u{a0}1,", "optimizer: AdamW(), seed: 1,"),
         ("optimizer: AdamW(cl\u{200b}ip: 1),", "optimizer: AdamW(clip: 1),"),
         ("optimizer: AdamW(weight-decay: 1),", "optimizer: AdamW(weight_decay: 1),"),
@@ -147,4 +146,7 @@ fn slips_of_other_languages_become_what_was_meant() {
         let edits = safe_edits(if syntax.is_empty() { &found } else { &syntax });
         assert_eq!(made(&text, &edits), recipe(meant), "{found:#?}");
     }
+    let right = recipe("optimizer: AdamW(),").replace("WordPiece(512)", "WordPiece(vocab: 512)");
+    let nameless = right.replace("WordPiece(vocab: 512)", "(vocab: 512)");
+    assert_eq!(made(&nameless, &safe_edits(&errors(Path::new("a.ron"), &nameless))), right);
 }

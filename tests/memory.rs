@@ -42,9 +42,9 @@ fn machine() -> cramplan::device::Device {
     cramplan::cli::machine()
 }
 
-fn graphs() -> (StepGraphs, cramplan::device::Device) {
+fn graphs(overrides: &[&str]) -> (StepGraphs, cramplan::device::Device) {
     let machine = machine();
-    let costed = common::costed(RECIPE, &[], machine);
+    let costed = common::costed(RECIPE, overrides, machine);
     (costed.graphs(), costed.device)
 }
 
@@ -52,7 +52,7 @@ fn source(role: Role, ty: &TensorType, device: &Device) -> Value {
     let length = ty.elements() as usize;
     match (role, ty.dtype) {
         (_, DType::I32) => Value::index((0..length as i32).collect(), device),
-        (Role::SecondMoment(_), _) => Value::float(vec![1.0; length], device),
+        (Role::SecondMoment(_) | Role::RowMoment(_) | Role::ColumnMoment(_), _) => Value::float(vec![1.0; length], device),
         _ => Value::float((0..length).map(|i| (i % 17) as f32 * 0.01 - 0.08).collect(), device),
     }
 }
@@ -63,11 +63,21 @@ const SLACK: u64 = 256 * 1024;
 #[test]
 fn no_operation_takes_more_than_the_plan_says_and_all_memory_is_given_back() {
     let _alone = ALONE.lock().unwrap();
-    let (graphs, planned) = graphs();
+    let (all, planned) = graphs(&[]);
+    within_the_plan(&all, &planned, &Walk::ALL);
+    for optimizer in
+        ["Adam()", "Lamb()", "Lion()", "Sgd(momentum: 0)", "Sgd()", "Adafactor()", "Adafactor(momentum: 0.9)", "Muon()"]
+    {
+        let (other, planned) = graphs(&[&format!("optimizer={optimizer}")]);
+        within_the_plan(&other, &planned, &[Walk::Update]);
+    }
+}
+
+fn within_the_plan(graphs: &StepGraphs, planned: &cramplan::device::Device, walks: &[Walk]) {
     let device = Device::flex();
-    for walk in Walk::ALL {
+    for walk in walks.iter().copied() {
         let graph = graphs.walk(walk);
-        let instants = timeline(graph, &Lifetimes::of(graph), backend(&planned), Bill::default());
+        let instants = timeline(graph, &Lifetimes::of(graph), backend(planned), Bill::default());
         let walker = Walker::new(graph, Form::Host, &device);
         // Once to warm up what libraries keep for good, then watched.
         let scalars = Scalars::update(1e-3, 1);

@@ -114,7 +114,7 @@ fn loss_and_gradients_of_a_two_layer_model_equal_those_of_autodiff() {
     let recipe = recipe();
     let graphs = StepGraphs::build(&recipe, 4, Recompute::NOTHING);
     let plain = Device::flex();
-    let state = State::initial(&graphs.parameters, graphs.model(), 7, &plain);
+    let state = State::initial(&graphs, 7, &plain);
 
     let taped = Device::flex().autodiff();
     let named = graphs.parameters.iter().zip(&state.weights).map(|((_, p), value)| {

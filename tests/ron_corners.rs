@@ -7,7 +7,6 @@ use std::fmt::Write;
 use cramplan::diag::Diagnostic;
 use cramplan::recipe::eval::evaluate_alone;
 use cramplan::recipe::resolve;
-use cramplan::recipe::settings::Optimizer;
 use cramplan::recipe::value::{Numeric, Value, ValueKind};
 use cramplan::source::SourceId;
 use cramplan::syntax::parse;
@@ -357,8 +356,7 @@ fn clipping(entry: &str) -> Result<Option<f64>, Vec<Diagnostic>> {
     found.extend(more);
     found.extend(resolution.diagnostics.into_iter().filter(Diagnostic::is_error));
     let Some(recipe) = resolution.recipe.filter(|_| found.is_empty()) else { return Err(found) };
-    let Optimizer::AdamW { clip, .. } = recipe.optimizer;
-    Ok(clip)
+    Ok(recipe.optimizer.clip())
 }
 
 /// `ron` wants a `Some` unless an extension line is there; we take both, and have no extension lines.

@@ -10,6 +10,8 @@ mod leaves;
 mod machines;
 #[path = "verify/host.rs"]
 mod on_host;
+#[path = "verify/optimizers.rs"]
+mod optimizers;
 #[path = "verify/recompute.rs"]
 mod recompute;
 #[path = "verify/settle.rs"]
@@ -217,6 +219,30 @@ fn every_tampering_is_caught_and_its_law_is_named() {
     assert!(missed.is_empty(), "{missed:#?}");
 }
 
+/// Of every optimizer, on the CPU and on a card: certificates hold, and those that are tampered with do not.
+#[test]
+fn certificates_of_every_optimizer_hold_and_tamperings_are_caught() {
+    let mut caught = BTreeSet::new();
+    for optimizer in optimizers::ALL {
+        for device in [host(2), find("rtx-a6000").unwrap(), measured()] {
+            let content = read(&small("steps: 5", ""), &[optimizer], device.clone());
+            let report = reseal(content.clone());
+            assert!(report.holds(), "{optimizer} on {}: {:#?}", device.name, broken(&report));
+            for tampering in optimizers::TAMPERINGS {
+                let mut changed = content.clone();
+                if (tampering.change)(&mut changed).is_none() || changed == content {
+                    continue;
+                }
+                let laws: BTreeSet<String> = reseal(changed).book.broken.iter().map(|b| b.law.name()).collect();
+                assert!(laws.contains(tampering.law), "`{}` of {optimizer} on {}: {laws:?}", tampering.name, device.name);
+                caught.insert(tampering.name);
+            }
+        }
+    }
+    let applies: BTreeSet<&str> = optimizers::TAMPERINGS.iter().map(|t| t.name).collect();
+    assert_eq!(caught, applies);
+}
+
 /// Tamperings after which all sums are made to agree again: only the law of the thing itself can catch them.
 #[test]
 fn tamperings_that_are_carried_through_all_sums_break_one_law() {
@@ -319,6 +345,7 @@ fn certificates_of_generated_recipes_hold() {
             format!("micro_batch={}", pick(&["Auto", "1", "4", "7"])),
             format!("evaluation.every={}", pick(&["20%", "10s", "5", "33%"])),
             format!("checkpoint.every={}", pick(&["10min", "3s", "11", "7%"])),
+            pick(optimizers::ALL),
         ]
         .to_vec();
         let overrides: Vec<&str> = overrides.iter().map(String::as_str).collect();

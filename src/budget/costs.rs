@@ -66,7 +66,7 @@ impl Costs {
         let peak = peaks.iter().filter(happens).fold(&saving, |a, b| if b.bytes >= a.bytes { b } else { a }).clone();
         peaks.push(saving);
         let largest = graphs.walk(Walk::First).tensors().map(|(_, tensor)| tensor.ty.bytes()).max().unwrap_or_default();
-        let checkpoint = Bytes(graphs.counts().total.saturating_mul(12));
+        let checkpoint = graphs.checkpoint();
         Self { walks, peaks, peak, largest, checkpoint, micro_steps: [first, further], accumulates }
     }
 

@@ -190,12 +190,8 @@ fn block_of(graphs: &StepGraphs, graph: &StepGraph, node: &Node) -> Option<u64> 
 fn start(graphs: &StepGraphs, graph: &StepGraph, backend: Backend, ambient: Bill) -> Change {
     let mut start = Change::between(&Bill::default(), &ambient);
     for (_, tensor) in graph.tensors().filter(|(id, _)| graph.is_source(*id)) {
-        let times = match tensor.role {
-            Role::Weight(id) | Role::Gradient(id) | Role::FirstMoment(id) | Role::SecondMoment(id) => {
-                graphs.parameters.get(id).block.map_or(1, |block| graphs.times(block))
-            }
-            Role::PositionTable | Role::Input(_) | Role::Activation => 1,
-        };
+        let block = tensor.role.parameter().and_then(|id| graphs.parameters.get(id).block);
+        let times = block.map_or(1, |block| graphs.times(block));
         start.0[tensor.role.part() as usize] += i128::from(backend.holds(&tensor.ty).0) * i128::from(times);
     }
     start

@@ -201,7 +201,7 @@ pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
     }
     match walk {
         Walk::Update => bill.add(Part::Weights, table),
-        Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, Bytes(graphs.counts().total) * 8),
+        Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, graphs.moment_bytes()),
     }
     bill
 }
@@ -209,9 +209,11 @@ pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
 /// The slabs that threads keep from their first matrix product on: those of the pool where a product of theirs uses one, and that of
 /// the thread which walks where it does such a product alone.
 fn slabs(graphs: &StepGraphs, host: Host) -> Bytes {
-    // The first micro-step has the products of all walks, at their extents.
-    let graph = graphs.walk(Walk::First);
-    let nodes = graph.nodes().flat_map(|node| node.op.rule().host_products(graph.signature(node), host));
+    // The first micro-step has the products of all walks but the update, at their extents.
+    let of = |graph: &StepGraph| -> Vec<Packed> {
+        graph.nodes().flat_map(|node| node.op.rule().host_products(graph.signature(node), host)).collect()
+    };
+    let nodes = graphs.multiplying().flat_map(of);
     let (mut pool, mut walking) = (false, false);
     for Packed { shared, .. } in nodes.filter(|product| product.slab) {
         pool |= shared;

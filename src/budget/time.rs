@@ -96,6 +96,12 @@ fn kind_and_extents(op: &Op, types: Signature<'_>) -> Option<(Kind, [u64; 4])> {
         Op::SumSquares(_) => (Kind::SumSquares, [types.inputs[0].elements(), 0, 0, 0]),
         Op::ClipFactor(_) => (Kind::ClipFactor, [types.inputs.len() as u64, 0, 0, 0]),
         Op::AdamW(_) => (Kind::AdamW, elements()),
+        Op::Adam(_) | Op::RAdam(_) => (Kind::Adam, elements()),
+        Op::Lamb(_) => (Kind::Lamb, elements()),
+        Op::Lion(_) => (Kind::Lion, elements()),
+        Op::Adafactor(rule) => (Kind::Adafactor, [types.outputs[0].elements(), u64::from(rule.has_momentum()), 0, 0]),
+        Op::Muon(_) => (Kind::Muon, [input(0, 0).min(input(0, 1)), input(0, 0).max(input(0, 1)), 0, 0]),
+        Op::Sgd(rule) => (Kind::Sgd, [types.outputs[0].elements(), u64::from(rule.has_momentum()), 0, 0]),
     })
 }
 
@@ -159,8 +165,15 @@ mod tests {
 
     #[test]
     fn every_operation_of_a_step_has_a_law() {
-        let graphs = StepGraphs::build(&recipe(), 4, Recompute::NOTHING);
-        for walk in Walk::ALL {
+        let quickstart = include_str!("../../recipes/quickstart.ron");
+        let other = |optimizer: &str| crate::recipe::testing::parse(&quickstart.replace("AdamW(clip: 0.5)", optimizer));
+        let optimizers = ["Adam()", "RAdam()", "Lamb()", "Lion()", "Sgd()", "Adafactor()", "Muon()"].map(other);
+        let all = optimizers
+            .iter()
+            .chain([&recipe()])
+            .map(|recipe| StepGraphs::build(recipe, 4, Recompute::NOTHING))
+            .collect::<Vec<_>>();
+        for (graphs, walk) in all.iter().flat_map(|graphs| Walk::ALL.map(|walk| (graphs, walk))) {
             let graph = graphs.walk(walk);
             for node in graph.nodes() {
                 let work = work(&node.op, graph.signature(node));

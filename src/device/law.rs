@@ -87,6 +87,18 @@ pub enum Kind {
     ClipFactor,
     /// Elements.
     AdamW,
+    /// With L2 decay, rectified or not. Elements.
+    Adam,
+    /// Elements.
+    Lamb,
+    /// Elements.
+    Lion,
+    /// Elements, and how many moments are kept of each.
+    Sgd,
+    /// Elements, and how many first moments are kept of each.
+    Adafactor,
+    /// The shorter and the longer side of a matrix.
+    Muon,
     /// What a micro-step takes beside its operations: masking and feeding the batch, handing tensors over, reading the loss.
     /// Operations, tokens.
     MicroStep,
@@ -96,7 +108,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 42] = [
         Self::Product,
         Self::ProductTransposeA,
         Self::ProductTransposeB,
@@ -131,6 +143,12 @@ impl Kind {
         Self::SumSquares,
         Self::ClipFactor,
         Self::AdamW,
+        Self::Adam,
+        Self::Lamb,
+        Self::Lion,
+        Self::Sgd,
+        Self::Adafactor,
+        Self::Muon,
         Self::MicroStep,
         Self::Update,
     ];
@@ -186,6 +204,11 @@ impl Work {
             Kind::SelectRows => [1.0, a, a * b, 0.0, 0.0],
             Kind::MicroStep => [1.0, a, b, 0.0, 0.0],
             Kind::ClipFactor | Kind::Update | Kind::Zeros => [1.0, a, 0.0, 0.0, 0.0],
+            Kind::Muon => [1.0, a * b, a * a, a * a * b, a * a * a],
+            Kind::Sgd | Kind::Adafactor => {
+                let elements = in_pieces(a, ELEMENTS, threads);
+                [1.0, elements, elements * b, 0.0, 0.0]
+            }
             Kind::SumSquares => [1.0, in_pieces(a, SUM, threads), 0.0, 0.0, 0.0],
             _ => [1.0, in_pieces(a, ELEMENTS, threads), 0.0, 0.0, 0.0],
         }

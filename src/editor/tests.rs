@@ -172,7 +172,7 @@ fn variants_are_offered_with_their_fields() {
     assert_eq!(taken("Recipe(batch: Ra‸mp(to: 3))", "Constant"), "Recipe(batch: Constant(to: 3))");
     assert_eq!(taken("Recipe(optimizer: AdamW(decay: ‸", "Everything"), "Recipe(optimizer: AdamW(decay: Everything");
     assert_eq!(labels("Recipe(model: ‸"), "Encoder");
-    assert_eq!(labels("Recipe(optimizer: ‸"), "AdamW");
+    assert_eq!(labels("Recipe(optimizer: ‸"), "AdamW Adam RAdam Lamb Lion Sgd Adafactor Muon");
     assert_eq!(labels("Recipe(data: Corpus(normalize: [Quotes, ‸]"), "Quotes Lowercase StripAccents CollapseSpaces Ascii");
     assert_eq!(labels("Recipe(data: Corpus(sources: [‸"), "Text Synthetic");
     assert_eq!(labels("Recipe(optimizer: AdamW(‸"), "betas eps weight_decay decay clip ..import(\"\")");

@@ -47,7 +47,7 @@ pub fn dry_run(
     let graphs = plan.graphs().built();
     watch.reset_memory();
     prime(&graphs, form, device);
-    let state = State::initial(&graphs.parameters, graphs.model(), plan.recipe.seed, device);
+    let state = State::initial(&graphs, plan.recipe.seed, device);
     let mut trainer = Trainer::new(graphs, state, form, device);
     let mut batcher = Batcher::new(shards, &mask_spec(plan));
     let (mut seconds, mut loss) = (0.0, 0.0);

@@ -101,9 +101,7 @@ impl<'a> Session<'a> {
         watch.reset_memory();
         prime(&graphs, job.form, &job.device);
         let (state, position) = match &job.start {
-            Start::Fresh => {
-                (State::initial(&graphs.parameters, graphs.model(), plan.recipe.seed, &job.device), Position::default())
-            }
+            Start::Fresh => (State::initial(&graphs, plan.recipe.seed, &job.device), Position::default()),
             Start::Checkpoint(checkpoints) => restore(job, &graphs, checkpoints, watch)?,
         };
         // What an interrupted stretch of the run wrote is no outcome of this one.
@@ -387,7 +385,7 @@ impl<'a> Session<'a> {
         let parameters = &trainer.graphs().parameters;
         let path = checkpoints.save(position, job.plan.recipe.checkpoint.keep, |path| {
             trainer.state.save_weights(parameters, &path.join(files::WEIGHTS))?;
-            trainer.state.save_moments(parameters, &path.join(files::OPTIMIZER))
+            trainer.state.save_moments(trainer.graphs(), &path.join(files::OPTIMIZER))
         })?;
         self.took(Thread::Checkpoints, began);
         self.write_trace()?;
@@ -509,7 +507,7 @@ fn restore(
     let mut failure = None;
     for (path, position) in checkpoints.iter().rev() {
         let (weights, moments) = (path.join(files::WEIGHTS), path.join(files::OPTIMIZER));
-        match State::load(&graphs.parameters, graphs.model(), &weights, &moments, &job.device) {
+        match State::load(graphs, &weights, &moments, &job.device) {
             Ok(state) => {
                 watch.say(&format!("resuming after step {} from `{}`", position.step, path.display()));
                 return Ok((state, *position));

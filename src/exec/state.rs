@@ -15,7 +15,9 @@ use super::value::{Value, buffer};
 use crate::budget::READ_AT_ONCE;
 use crate::recipe::settings::{Encoder, Positions};
 use crate::rng::{Purpose, Stream};
+use crate::step::StepGraphs;
 use crate::step::parameter::{Init, Parameter, Parameters};
+use crate::step::tensor::{Moment, ParameterId, Shape, TensorType};
 use crate::units::Bytes;
 
 /// Weights and optimizer state; each list is in the order of the parameters.
@@ -23,10 +25,8 @@ use crate::units::Bytes;
 pub struct State {
     /// Values of the parameters.
     pub weights: Vec<Option<Value>>,
-    /// First moments.
-    pub first: Vec<Option<Value>>,
-    /// Second moments.
-    pub second: Vec<Option<Value>>,
+    /// What the optimizer keeps, by [`Moment`]; none where it keeps no such moment of a parameter.
+    pub moments: [Vec<Option<Value>>; Moment::ALL.len()],
     /// Gradients summed so far in this step.
     pub gradients: Vec<Option<Value>>,
     /// The fixed table of places, where the model has one.
@@ -35,16 +35,20 @@ pub struct State {
 
 impl State {
     /// The state before the first step.
-    pub fn initial(parameters: &Parameters, model: &Encoder, seed: u64, device: &Device) -> Self {
+    pub fn initial(graphs: &StepGraphs, seed: u64, device: &Device) -> Self {
+        let parameters = &graphs.parameters;
         let stream = Stream::new(seed, Purpose::Init);
         let weights = parameters.iter().map(|(id, p)| Some(Value::float(initial(p, stream, u64::from(id.0)), device))).collect();
-        let zeros = || parameters.iter().map(|(_, p)| Some(Value::float(vec![0.0; p.elements() as usize], device))).collect();
+        let mut moments = [(); Moment::ALL.len()].map(|()| vec![None; parameters.iter().len()]);
+        for (moment, id, shape) in graphs.moments() {
+            let zeros = vec![0.0; TensorType::f32(&shape).elements() as usize];
+            moments[moment as usize][id.0 as usize] = Some(Value::float(zeros, device));
+        }
         Self {
             weights,
-            first: zeros(),
-            second: zeros(),
+            moments,
             gradients: vec![None; parameters.iter().len()],
-            table: places(model).map(|table| Value::float(table, device)),
+            table: places(graphs.model()).map(|table| Value::float(table, device)),
         }
     }
 
@@ -68,40 +72,46 @@ impl State {
     /// # Errors
     /// Where the file cannot be written.
     pub fn save_weights(&self, parameters: &Parameters, path: &Path) -> Result<(), Error> {
-        let tensors = parameters.iter().zip(&self.weights).map(|((_, p), v)| (p.name(), p, v));
+        let tensors = parameters.iter().zip(&self.weights).map(|((_, p), v)| (p.name(), p.shape, v));
         save(tensors, path)
     }
 
-    /// Writes the moments, as safetensors: `<name>.first_moment` and `<name>.second_moment`.
+    /// Writes what the optimizer keeps, as safetensors: `<name>.first_moment`, `<name>.second_moment` and so on. A file without tensors
+    /// where it keeps nothing.
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn save_moments(&self, parameters: &Parameters, path: &Path) -> Result<(), Error> {
-        let first = parameters.iter().zip(&self.first).map(|((_, p), v)| (format!("{}.first_moment", p.name()), p, v));
-        let second = parameters.iter().zip(&self.second).map(|((_, p), v)| (format!("{}.second_moment", p.name()), p, v));
-        save(first.chain(second), path)
+    pub fn save_moments(&self, graphs: &StepGraphs, path: &Path) -> Result<(), Error> {
+        save(names(graphs).map(|(name, moment, id, shape)| (name, shape, &self.moments[moment as usize][id.0 as usize])), path)
     }
 
     /// Reads weights and moments back.
     ///
     /// # Errors
     /// Where a file cannot be read or does not hold exactly the tensors of these parameters.
-    pub fn load(
-        parameters: &Parameters,
-        model: &Encoder,
-        weights: &Path,
-        moments: &Path,
-        device: &Device,
-    ) -> Result<Self, Error> {
-        let names = |suffix: &'static str| parameters.iter().map(move |(_, p)| (format!("{}{suffix}", p.name()), p));
+    pub fn load(graphs: &StepGraphs, weights: &Path, moments: &Path, device: &Device) -> Result<Self, Error> {
+        let parameters = &graphs.parameters;
+        let mut reader = Reader::open(weights)?;
+        let mut read = |(_, p): (ParameterId, &Parameter)| Ok(Some(Value::float(reader.tensor(&p.name(), &p.shape)?, device)));
+        let weights = parameters.iter().map(&mut read).collect::<Result<_, Error>>()?;
+        let mut kept = [(); Moment::ALL.len()].map(|()| vec![None; parameters.iter().len()]);
+        let mut reader = Reader::open(moments)?;
+        for (name, moment, id, shape) in names(graphs) {
+            kept[moment as usize][id.0 as usize] = Some(Value::float(reader.tensor(&name, &shape)?, device));
+        }
         Ok(Self {
-            weights: Reader::open(weights)?.load(names(""), device)?,
-            first: Reader::open(moments)?.load(names(".first_moment"), device)?,
-            second: Reader::open(moments)?.load(names(".second_moment"), device)?,
+            weights,
+            moments: kept,
             gradients: vec![None; parameters.iter().len()],
-            table: places(model).map(|table| Value::float(table, device)),
+            table: places(graphs.model()).map(|table| Value::float(table, device)),
         })
     }
+}
+
+/// What the optimizer keeps, with the names in a checkpoint.
+fn names(graphs: &StepGraphs) -> impl Iterator<Item = (String, Moment, ParameterId, Shape)> {
+    let name = |moment: Moment, id| format!("{}.{}", graphs.parameters.get(id).name(), moment.name());
+    graphs.moments().map(move |(moment, id, shape)| (name(moment, id), moment, id, shape))
 }
 
 /// First values of a parameter; element i of parameter p is a function of (seed, p, i).
@@ -180,9 +190,9 @@ impl View for Lazy<'_> {
     }
 }
 
-fn save<'a>(tensors: impl Iterator<Item = (String, &'a Parameter, &'a Option<Value>)>, path: &Path) -> Result<(), Error> {
-    let views = tensors.map(|(name, p, value)| {
-        let shape = p.shape.iter().map(|d| *d as usize).collect();
+fn save<'a>(tensors: impl Iterator<Item = (String, Shape, &'a Option<Value>)>, path: &Path) -> Result<(), Error> {
+    let views = tensors.map(|(name, shape, value)| {
+        let shape = shape.iter().map(|d| *d as usize).collect();
         (name, Lazy { shape, value: value.as_ref() })
     });
     safetensors::serialize_to_file(views, None, path).map_err(|e| mismatch(path, e.to_string()))?;
@@ -234,21 +244,13 @@ impl<'a> Reader<'a> {
         Ok(Self { path, file, tensors, start })
     }
 
-    /// The tensors of these names, in this order.
-    fn load<'p>(
-        mut self,
-        names: impl Iterator<Item = (String, &'p Parameter)>,
-        device: &Device,
-    ) -> Result<Vec<Option<Value>>, Error> {
-        names.map(|(name, p)| Ok(Some(Value::float(self.tensor(&name, p)?, device)))).collect()
-    }
-
-    fn tensor(&mut self, name: &str, p: &Parameter) -> Result<Vec<f32>, Error> {
+    /// The tensor of a name and a shape.
+    fn tensor(&mut self, name: &str, shape: &Shape) -> Result<Vec<f32>, Error> {
         let Self { path, file, tensors, start } = self;
         let info = tensors.info(name).ok_or_else(|| mismatch(path, format!("`{name}` is not in it")))?;
-        let length = p.elements() as usize;
+        let length = TensorType::f32(shape).elements() as usize;
         let (from, to) = info.data_offsets;
-        let fits = info.dtype == Dtype::F32 && info.shape.iter().map(|d| *d as u64).eq(p.shape.iter().copied());
+        let fits = info.dtype == Dtype::F32 && info.shape.iter().map(|d| *d as u64).eq(shape.iter().copied());
         if !fits || to.checked_sub(from) != Some(4 * length) {
             return Err(mismatch(path, format!("`{name}` is {:?} {:?}", info.dtype, info.shape)));
         }
@@ -265,5 +267,69 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(floats)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::op::Scalars;
+    use crate::exec::trainer::{Feed, Trainer};
+    use crate::exec::walk::Form;
+    use crate::recipe::testing::parse;
+    use crate::step::recompute::Recompute;
+
+    const RECIPE: &str = include_str!("../../recipes/quickstart.ron");
+
+    fn feed(graphs: &StepGraphs) -> Feed {
+        let e = &graphs.extents;
+        let tokens = (0..e.rows()).map(|i| (i * 7 % e.vocabulary) as i32).collect();
+        let rows = (0..e.predicted).map(|i| i as i32).collect();
+        let labels = (0..e.predicted).map(|i| (i * 3 % e.vocabulary) as i32).collect();
+        Feed { tokens, rows, labels, weights: vec![1.0 / e.predicted as f32; e.predicted as usize], ..Feed::default() }
+    }
+
+    fn step(trainer: &mut Trainer, feed: &Feed, number: u64) -> f64 {
+        let loss = trainer.micro_step(feed, true, &mut |_| {}).unwrap();
+        trainer.update(Scalars::update(1e-3, number), &mut |_| {}).unwrap();
+        loss
+    }
+
+    #[test]
+    fn what_was_saved_goes_on_to_the_bit_with_every_optimizer_and_each_learns() {
+        let device = Device::flex();
+        let place = std::env::temp_dir().join(format!("cramplan-state-{}", std::process::id()));
+        std::fs::create_dir_all(&place).unwrap();
+        let (weights, moments) = (place.join("weights"), place.join("moments"));
+        for optimizer in [
+            "AdamW()",
+            "Adam()",
+            "RAdam()",
+            "Lamb()",
+            "Lion()",
+            "Sgd(momentum: 0)",
+            "Sgd(nesterov: true)",
+            "Adafactor()",
+            "Adafactor(momentum: 0.9)",
+            "Muon()",
+        ] {
+            let recipe = parse(&RECIPE.replace("AdamW(clip: 0.5)", optimizer));
+            let graphs = StepGraphs::build(&recipe, 4, Recompute::NOTHING);
+            let feed = feed(&graphs);
+            let mut trainer = Trainer::new(graphs.clone(), State::initial(&graphs, 1, &device), Form::Host, &device);
+            let first = step(&mut trainer, &feed, 1);
+            step(&mut trainer, &feed, 2);
+            trainer.state.save_weights(&graphs.parameters, &weights).unwrap();
+            trainer.state.save_moments(&graphs, &moments).unwrap();
+            let saved = std::fs::metadata(&weights).unwrap().len() + std::fs::metadata(&moments).unwrap().len();
+            assert!(saved.abs_diff(graphs.checkpoint().0) < 32 << 10, "{optimizer}: {saved}");
+            let restored = State::load(&graphs, &weights, &moments, &device).unwrap();
+            let mut other = Trainer::new(graphs, restored, Form::Host, &device);
+            let last = step(&mut trainer, &feed, 3);
+            assert!(last.is_finite() && last < first, "{optimizer}: from {first} to {last}");
+            assert_eq!(step(&mut other, &feed, 3).to_bits(), last.to_bits(), "{optimizer}");
+            assert_eq!(trainer.state.weights_hash(), other.state.weights_hash(), "{optimizer}");
+        }
+        std::fs::remove_dir_all(&place).unwrap();
     }
 }

@@ -128,10 +128,13 @@ impl Trainer {
                 match role {
                     Role::Weight(p) => state.weights[p.0 as usize] = Some(value),
                     Role::Gradient(p) => state.gradients[p.0 as usize] = Some(value),
-                    Role::FirstMoment(p) => state.first[p.0 as usize] = Some(value),
-                    Role::SecondMoment(p) => state.second[p.0 as usize] = Some(value),
                     Role::PositionTable => state.table = Some(value),
                     Role::Input(_) | Role::Activation => read.push(value.to_floats()),
+                    role => {
+                        if let Some((moment, p)) = role.moment() {
+                            state.moments[moment as usize][p.0 as usize] = Some(value);
+                        }
+                    }
                 }
             }
             Ok(read)
@@ -145,14 +148,12 @@ fn source(state: &mut State, feed: &Feed, device: &Device, role: Role) -> Option
     match role {
         Role::Weight(p) => state.weights[p.0 as usize].take(),
         Role::Gradient(p) => state.gradients[p.0 as usize].take(),
-        Role::FirstMoment(p) => state.first[p.0 as usize].take(),
-        Role::SecondMoment(p) => state.second[p.0 as usize].take(),
         Role::PositionTable => state.table.take(),
         Role::Input(Input::Tokens) => Some(Value::index(feed.tokens.clone(), device)),
         Role::Input(Input::Rows) => Some(Value::index(feed.rows.clone(), device)),
         Role::Input(Input::Labels) => Some(Value::index(feed.labels.clone(), device)),
         Role::Input(Input::Weights) => Some(Value::float(feed.weights.clone(), device)),
-        Role::Activation => None,
+        role => role.moment().and_then(|(moment, p)| state.moments[moment as usize][p.0 as usize].take()),
     }
 }
 

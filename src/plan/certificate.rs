@@ -330,6 +330,22 @@ fn op(op: &Op) -> format::Op {
         Op::SumSquares(_) => format::Op::SumSquares,
         Op::ClipFactor(op) => format::Op::ClipFactor { max: op.max },
         Op::AdamW(op) => format::Op::AdamW { betas: op.betas, eps: op.eps, weight_decay: op.weight_decay },
+        Op::Adam(op) => format::Op::Adam { betas: op.betas, eps: op.eps, weight_decay: op.weight_decay },
+        Op::RAdam(op) => format::Op::RAdam { betas: op.betas, eps: op.eps, weight_decay: op.weight_decay },
+        Op::Lamb(op) => format::Op::Lamb { betas: op.betas, eps: op.eps, weight_decay: op.weight_decay },
+        Op::Lion(op) => format::Op::Lion { betas: op.betas, weight_decay: op.weight_decay },
+        Op::Adafactor(op) => format::Op::Adafactor {
+            decay_rate: op.decay_rate,
+            eps: op.eps,
+            threshold: op.threshold,
+            momentum: op.momentum,
+            weight_decay: op.weight_decay,
+            factored: op.factored,
+        },
+        Op::Muon(op) => {
+            format::Op::Muon { momentum: op.momentum, nesterov: op.nesterov, rate: op.rate, weight_decay: op.weight_decay }
+        }
+        Op::Sgd(op) => format::Op::Sgd { momentum: op.momentum, nesterov: op.nesterov, weight_decay: op.weight_decay },
     }
 }
 
@@ -362,6 +378,8 @@ fn tensor(tensor: &Tensor) -> format::Tensor {
             Role::Gradient(id) => format::Role::Gradient(id.0),
             Role::FirstMoment(id) => format::Role::FirstMoment(id.0),
             Role::SecondMoment(id) => format::Role::SecondMoment(id.0),
+            Role::RowMoment(id) => format::Role::RowMoment(id.0),
+            Role::ColumnMoment(id) => format::Role::ColumnMoment(id.0),
             Role::PositionTable => format::Role::PositionTable,
             Role::Input(Input::Tokens) => format::Role::Tokens,
             Role::Input(Input::Rows) => format::Role::Rows,

@@ -444,16 +444,130 @@ choice! {
             /// Largest global L2 norm of the gradient; not given, it is not clipped.
             clip: Option<f64> [Range::above(0.0, 1e9)];
         }
+        /// Adam (Kingma & Ba 2015): decay is added to the gradient, where AdamW takes it off the weights.
+        Adam {
+            /// Decay rates of the first and second moment.
+            betas: Pair [Range::below(0.0, 1.0)] = "(0.9, 0.999)";
+            /// Added to the root of the second moment.
+            eps: f64 [Range::closed(LEAST, 1.0)] = "1e-8";
+            /// L2 decay: so many times the weight is added to the clipped gradient.
+            weight_decay: f64 [Range::closed(0.0, 10.0)] = "0";
+            /// Which parameters decay.
+            decay: Decay = "ExceptNorms";
+            /// Largest global L2 norm of the gradient; not given, it is not clipped.
+            clip: Option<f64> [Range::above(0.0, 1e9)];
+        }
+        /// Rectified Adam (Liu et al. 2020): plain momentum until the second moment is known well enough; L2 decay.
+        RAdam {
+            /// Decay rates of the first and second moment.
+            betas: Pair [Range::below(0.0, 1.0)] = "(0.9, 0.999)";
+            /// Added to the root of the second moment, before its bias is corrected.
+            eps: f64 [Range::closed(LEAST, 1.0)] = "1e-8";
+            /// L2 decay: so many times the weight is added to the clipped gradient.
+            weight_decay: f64 [Range::closed(0.0, 10.0)] = "0";
+            /// Which parameters decay.
+            decay: Decay = "ExceptNorms";
+            /// Largest global L2 norm of the gradient; not given, it is not clipped.
+            clip: Option<f64> [Range::above(0.0, 1e9)];
+        }
+        /// LAMB (You et al. 2020): the direction of AdamW, of each parameter as long as the parameter itself.
+        Lamb {
+            /// Decay rates of the first and second moment.
+            betas: Pair [Range::below(0.0, 1.0)] = "(0.9, 0.999)";
+            /// Added to the root of the second moment.
+            eps: f64 [Range::closed(LEAST, 1.0)] = "1e-6";
+            /// Weight decay, a part of the direction.
+            weight_decay: f64 [Range::closed(0.0, 10.0)] = "0.01";
+            /// Which parameters decay.
+            decay: Decay = "ExceptNorms";
+            /// Largest global L2 norm of the gradient; not given, it is not clipped.
+            clip: Option<f64> [Range::above(0.0, 1e9)];
+        }
+        /// Lion (Chen et al. 2023): steps of one length by the sign of a momentum; keeps one moment.
+        Lion {
+            /// Share of the momentum in the step, and decay rate of the momentum.
+            betas: Pair [Range::below(0.0, 1.0)] = "(0.9, 0.99)";
+            /// Decoupled weight decay, times the learning rate.
+            weight_decay: f64 [Range::closed(0.0, 10.0)] = "0.1";
+            /// Which parameters decay.
+            decay: Decay = "ExceptNorms";
+            /// Largest global L2 norm of the gradient; not given, it is not clipped.
+            clip: Option<f64> [Range::above(0.0, 1e9)];
+        }
+        /// Stochastic gradient descent; without momentum it keeps nothing beside the weights.
+        Sgd {
+            /// Share of the last step that goes on in the next (Polyak 1964); 0 is without momentum.
+            momentum: f64 [Range::below(0.0, 1.0)] = "0.9";
+            /// Looks ahead along the momentum (Nesterov 1983); without momentum it is of no effect.
+            nesterov: bool = "false";
+            /// L2 decay: so many times the weight is added to the clipped gradient.
+            weight_decay: f64 [Range::closed(0.0, 10.0)] = "0";
+            /// Which parameters decay.
+            decay: Decay = "ExceptNorms";
+            /// Largest global L2 norm of the gradient; not given, it is not clipped.
+            clip: Option<f64> [Range::above(0.0, 1e9)];
+        }
+        /// Adafactor (Shazeer & Stern 2018), without relative steps: of a matrix it keeps a row and a column in the place of a second moment.
+        Adafactor {
+            /// Decay rate of the mean of the steps; 0 is none, and keeps no first moment.
+            momentum: f64 [Range::below(0.0, 1.0)] = "0";
+            /// How fast the mean of the squares slows down: in step t its decay rate is 1 − t^(−decay_rate).
+            decay_rate: f64 [Range::above(0.0, 1.0)] = "0.8";
+            /// Added to the squares.
+            eps: f64 [Range::closed(LEAST, 1.0)] = "1e-30";
+            /// The largest root of the mean square of a parameter's step, before the learning rate.
+            threshold: f64 [Range::above(0.0, 1e9)] = "1";
+            /// Decoupled weight decay, times the learning rate.
+            weight_decay: f64 [Range::closed(0.0, 10.0)] = "0";
+            /// Which parameters decay.
+            decay: Decay = "ExceptNorms";
+            /// Largest global L2 norm of the gradient; not given, it is not clipped.
+            clip: Option<f64> [Range::above(0.0, 1e9)];
+        }
+        /// Muon (Jordan et al. 2024): orthogonal steps for the matrices of the blocks, from a momentum; AdamW for all other parameters.
+        Muon {
+            /// Share of the last step that goes on in the next, of matrices.
+            momentum: f64 [Range::open(0.0, 1.0)] = "0.95";
+            /// Looks ahead along the momentum.
+            nesterov: bool = "true";
+            /// Learning rate of matrices as a multiple of `lr`, which is that of AdamW.
+            matrix_rate: f64 [Range::above(0.0, 1e6)] = "20";
+            /// Decay rates of the first and second moment of AdamW.
+            betas: Pair [Range::below(0.0, 1.0)] = "(0.9, 0.95)";
+            /// Added to the root of the second moment of AdamW.
+            eps: f64 [Range::closed(LEAST, 1.0)] = "1e-8";
+            /// Decoupled weight decay, times the learning rate of the parameter.
+            weight_decay: f64 [Range::closed(0.0, 10.0)] = "0.01";
+            /// Which parameters decay.
+            decay: Decay = "ExceptNorms";
+            /// Largest global L2 norm of the gradient; not given, it is not clipped.
+            clip: Option<f64> [Range::above(0.0, 1e9)];
+        }
     }
 }
 
 choice! {
     /// Which parameters decay.
     Decay {
-        /// All but the gains and biases of the norms, as in the official code's second version.
+        /// All but biases and the gains of the norms, as in the official code's second version.
         ExceptNorms {}
+        /// All but biases, as in the official code's first version, whose list misses the gains of its own norms.
+        ExceptBiases {}
         /// Every parameter.
         Everything {}
+        /// By kind of parameter.
+        Only {
+            /// The matrices of the blocks.
+            matrices: bool = "false";
+            /// The word table, which is also the decoder.
+            embeddings: bool = "false";
+            /// The factor of the position table.
+            positions: bool = "false";
+            /// The gains of the norms.
+            norms: bool = "false";
+            /// All biases, those of the norms included.
+            biases: bool = "false";
+        }
     }
 }
 

@@ -59,7 +59,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Some operands; no operation but the global norm has more than five.
+/// Some operands; few operations have more than five.
 pub type Operands = SmallVec<[TensorId; 5]>;
 
 /// An operation with its operands.

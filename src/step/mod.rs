@@ -10,10 +10,12 @@ pub mod forward;
 pub mod graph;
 pub mod lifetime;
 pub mod op;
+pub mod optimizer;
 pub mod parameter;
 pub mod plain;
 pub mod recompute;
 pub mod tensor;
+mod update;
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,11 +23,12 @@ use serde::{Deserialize, Serialize};
 
 use self::differentiate::{Differentiator, Gradients};
 use self::forward::Forward;
-use self::graph::{Pass, Place, StepGraph};
-use self::op::{AdamW, ClipFactor, CrossEntropy, SumSquares};
+use self::graph::StepGraph;
+use self::op::CrossEntropy;
 use self::parameter::{ParameterCounts, Parameters};
 use self::recompute::{Group, Kinds, Recompute, rewrite};
-use self::tensor::{ParameterId, Role, TensorId, TensorType};
+use self::tensor::{Moment, ParameterId, Role, Shape, TensorId, TensorType};
+use self::update::update;
 use crate::recipe::settings::{Encoder, Loss, Optimizer, Recipe};
 use crate::units::Bytes;
 
@@ -157,6 +160,30 @@ impl StepGraphs {
         &self.model
     }
 
+    /// What the optimizer keeps, in the order in which it is made and saved.
+    pub fn moments(&self) -> impl Iterator<Item = (Moment, ParameterId, Shape)> {
+        optimizer::moments(&self.optimizer, &self.parameters)
+    }
+
+    /// The walks that between them have every matrix product, at the largest extents of each.
+    pub fn multiplying(&self) -> impl Iterator<Item = &StepGraph> {
+        let updates = matches!(self.optimizer, Optimizer::Muon { .. });
+        [Walk::First].into_iter().chain(updates.then_some(Walk::Update)).map(|walk| self.walk(walk))
+    }
+
+    /// Bytes of what the optimizer keeps of all blocks.
+    pub fn moment_bytes(&self) -> Bytes {
+        let bytes = |(_, id, shape): (Moment, ParameterId, Shape)| {
+            TensorType::f32(&shape).bytes().0.saturating_mul(self.parameters.get(id).block.map_or(1, |block| self.times(block)))
+        };
+        Bytes(self.moments().map(bytes).fold(0, u64::saturating_add))
+    }
+
+    /// Bytes of a checkpoint's tensors: the weights and what the optimizer keeps.
+    pub fn checkpoint(&self) -> Bytes {
+        Bytes(self.counts.total.saturating_mul(4).saturating_add(self.moment_bytes().0))
+    }
+
     /// Bytes of the largest parameter.
     pub fn largest(&self) -> Bytes {
         self.parameters.iter().map(|(_, p)| Bytes(p.elements()) * 4).max().unwrap_or_default()
@@ -241,33 +268,6 @@ fn loss(loss: &Loss) -> CrossEntropy {
         }
         Loss::Focal { gamma } => CrossEntropy { focal: gamma, ..CrossEntropy::ALONE },
     }
-}
-
-/// Global norm, clipping, AdamW.
-fn update(parameters: &Parameters, optimizer: &Optimizer) -> StepGraph {
-    let Optimizer::AdamW { betas, eps, weight_decay, clip, .. } = optimizer;
-    let mut graph = StepGraph::default();
-    let weights = weights(&mut graph, parameters);
-    let gradients = gradients(&mut graph, parameters);
-    let mut moment = |role: fn(ParameterId) -> Role| -> Vec<TensorId> {
-        let make = |(id, p): (ParameterId, &parameter::Parameter)| graph.source(TensorType::f32(&p.shape), role(id));
-        parameters.iter().map(make).collect()
-    };
-    let (first, second) = (moment(Role::FirstMoment), moment(Role::SecondMoment));
-    let sums: Vec<TensorId> =
-        gradients.iter().map(|g| graph.push(SumSquares, &[*g], Pass::Update, Place::GlobalNorm)[0]).collect();
-    let factor = graph.push(ClipFactor { max: *clip }, &sums, Pass::Update, Place::GlobalNorm)[0];
-    graph.keep(factor);
-    for (i, (id, p)) in parameters.iter().enumerate() {
-        let weight_decay = if p.decays { *weight_decay } else { 0.0 };
-        let op = AdamW { betas: (betas.0, betas.1), eps: *eps, weight_decay };
-        let made = graph.push(op, &[weights[i], gradients[i], first[i], second[i], factor], Pass::Update, Place::Parameter(id));
-        for (made, role) in made.into_iter().zip([Role::Weight(id), Role::FirstMoment(id), Role::SecondMoment(id)]) {
-            graph.set_role(made, role);
-            graph.keep(made);
-        }
-    }
-    graph
 }
 
 #[cfg(test)]

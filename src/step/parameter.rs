@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::tensor::{ParameterId, Shape};
-use crate::recipe::settings::{Biases, Decay, Encoder, FeedForward, Norm, Optimizer, Placement, Positions, Recipe, Transform};
+use crate::recipe::settings::{Biases, Decay, Encoder, FeedForward, Norm, Placement, Positions, Recipe, Transform};
 
 /// How a parameter begins.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -234,7 +234,7 @@ struct List<'a> {
     all: Vec<Parameter>,
     model: &'a Encoder,
     std: f64,
-    everything_decays: bool,
+    decay: &'a Decay,
     /// The block that is being listed.
     block: Option<u64>,
 }
@@ -242,18 +242,17 @@ struct List<'a> {
 impl<'a> List<'a> {
     fn new(recipe: &'a Recipe, blocks: u64) -> Self {
         let model = &recipe.model;
-        let Optimizer::AdamW { decay, .. } = &recipe.optimizer;
         Self {
             all: Vec::with_capacity(12 + 22 * blocks as usize),
             model,
             std: model.init.std(model.width, model.depth),
-            everything_decays: matches!(decay, Decay::Everything {}),
+            decay: recipe.optimizer.decay(),
             block: None,
         }
     }
 
     fn add(&mut self, part: &'static str, shape: &[u64], kind: Kind, init: Init) -> ParameterId {
-        let decays = !matches!(kind, Kind::Norm | Kind::Bias) || self.everything_decays;
+        let decays = self.decay.applies(kind, part);
         self.all.push(Parameter { part, shape: Shape::new(shape), kind, decays, init, block: self.block });
         ParameterId((self.all.len() - 1) as u32)
     }

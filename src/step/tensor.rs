@@ -159,6 +159,53 @@ pub enum Input {
     Weights,
 }
 
+/// What an optimizer keeps of a parameter from step to step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Moment {
+    /// A mean of the gradients, or their momentum; of the parameter's shape.
+    First,
+    /// A mean of the squared gradients; of the parameter's shape.
+    Second,
+    /// A mean of the squared gradients along each row of a matrix, `[rows]`.
+    Rows,
+    /// A mean of the squared gradients along each column of a matrix, `[columns]`.
+    Columns,
+}
+
+impl Moment {
+    /// All moments, in the order in which they are made, saved and listed.
+    pub const ALL: [Self; 4] = [Self::First, Self::Second, Self::Rows, Self::Columns];
+
+    /// The role of a parameter's moment.
+    pub fn of(self, parameter: ParameterId) -> Role {
+        match self {
+            Self::First => Role::FirstMoment(parameter),
+            Self::Second => Role::SecondMoment(parameter),
+            Self::Rows => Role::RowMoment(parameter),
+            Self::Columns => Role::ColumnMoment(parameter),
+        }
+    }
+
+    /// How its name in a checkpoint ends.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first_moment",
+            Self::Second => "second_moment",
+            Self::Rows => "row_moment",
+            Self::Columns => "column_moment",
+        }
+    }
+
+    /// Its shape for a parameter.
+    pub fn shape(self, parameter: &Shape) -> Shape {
+        match self {
+            Self::First | Self::Second => *parameter,
+            Self::Rows => Shape::new(&parameter[..1]),
+            Self::Columns => Shape::new(&parameter[1..]),
+        }
+    }
+}
+
 /// What a tensor is for; decides whose memory it is and how long it stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
@@ -170,6 +217,10 @@ pub enum Role {
     FirstMoment(ParameterId),
     /// A parameter's second moment.
     SecondMoment(ParameterId),
+    /// The second moment of a matrix by rows.
+    RowMoment(ParameterId),
+    /// The second moment of a matrix by columns.
+    ColumnMoment(ParameterId),
     /// The fixed table of places: sinusoids `[S, D]`, or cosines and sines of rotations `[2·S, D/2H]`.
     PositionTable,
     /// Fed by the host.
@@ -184,8 +235,27 @@ impl Role {
         match self {
             Self::Weight(_) | Self::PositionTable => Part::Weights,
             Self::Gradient(_) => Part::Gradients,
-            Self::FirstMoment(_) | Self::SecondMoment(_) => Part::Optimizer,
+            Self::FirstMoment(_) | Self::SecondMoment(_) | Self::RowMoment(_) | Self::ColumnMoment(_) => Part::Optimizer,
             Self::Input(_) | Self::Activation => Part::Activations,
+        }
+    }
+
+    /// The parameter that it belongs to.
+    pub fn parameter(self) -> Option<ParameterId> {
+        match self {
+            Self::Weight(p) | Self::Gradient(p) => Some(p),
+            role => role.moment().map(|(_, p)| p),
+        }
+    }
+
+    /// Which moment it is, and of which parameter.
+    pub fn moment(self) -> Option<(Moment, ParameterId)> {
+        match self {
+            Self::FirstMoment(p) => Some((Moment::First, p)),
+            Self::SecondMoment(p) => Some((Moment::Second, p)),
+            Self::RowMoment(p) => Some((Moment::Rows, p)),
+            Self::ColumnMoment(p) => Some((Moment::Columns, p)),
+            _ => None,
         }
     }
 }

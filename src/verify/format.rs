@@ -207,7 +207,7 @@ impl WalkName {
 pub struct Walk {
     /// Which.
     pub walk: WalkName,
-    /// FLOPs of the forward pass.
+    /// FLOPs of the forward pass, or of the update.
     pub forward: Flops,
     /// FLOPs of what is recomputed.
     pub recompute: Flops,
@@ -275,6 +275,10 @@ pub enum Role {
     FirstMoment(u32),
     /// A parameter's second moment.
     SecondMoment(u32),
+    /// The second moment of a matrix by rows.
+    RowMoment(u32),
+    /// The second moment of a matrix by columns.
+    ColumnMoment(u32),
     /// The fixed table of places.
     PositionTable,
     /// Fed by the host: token ids after masking.
@@ -389,6 +393,13 @@ pub enum Op {
     SumSquares,
     ClipFactor { max: Option<f64> },
     AdamW { betas: (f64, f64), eps: f64, weight_decay: f64 },
+    Adam { betas: (f64, f64), eps: f64, weight_decay: f64 },
+    RAdam { betas: (f64, f64), eps: f64, weight_decay: f64 },
+    Lamb { betas: (f64, f64), eps: f64, weight_decay: f64 },
+    Lion { betas: (f64, f64), weight_decay: f64 },
+    Sgd { momentum: f64, nesterov: bool, weight_decay: f64 },
+    Adafactor { decay_rate: f64, eps: f64, threshold: f64, momentum: f64, weight_decay: f64, factored: bool },
+    Muon { momentum: f64, nesterov: bool, rate: f64, weight_decay: f64 },
 }
 
 /// A function of each element.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::format::{Content, DType, Operation, Role, Tensor, Walk, WalkName};
 use super::model::position_table;
 use super::shape::in_place;
-use super::{At, Book, Law};
+use super::{At, Book, Law, optimizer};
 use crate::device::DeviceKind;
 
 /// Whether every number of a tensor, an operation, a parameter or a walk names one.
@@ -39,7 +39,12 @@ pub fn numbers<R>(content: &Content<R>, book: &mut Book) -> bool {
 /// The parameter that a role belongs to.
 fn parameter(role: Role) -> Option<u32> {
     match role {
-        Role::Weight(p) | Role::Gradient(p) | Role::FirstMoment(p) | Role::SecondMoment(p) => Some(p),
+        Role::Weight(p)
+        | Role::Gradient(p)
+        | Role::FirstMoment(p)
+        | Role::SecondMoment(p)
+        | Role::RowMoment(p)
+        | Role::ColumnMoment(p) => Some(p),
         _ => None,
     }
 }
@@ -92,34 +97,32 @@ fn order(walk: &Walk, book: &mut Book) {
 }
 
 /// Roles that no operation of a walk makes: what it starts with.
-fn starts_with(walk: WalkName, parameters: u32, table: Option<Role>) -> Vec<Role> {
+fn starts_with(content: &Content, walk: WalkName) -> Vec<Role> {
+    let parameters = content.parameters.len() as u32;
+    let table = position_table(&content.recipe.model).map(|_| Role::PositionTable);
     let of = |role: fn(u32) -> Role| (0..parameters).map(role);
     let inputs = [Role::Tokens, Role::Rows, Role::Labels, Role::LossWeights].into_iter().chain(table);
     match walk {
         WalkName::First | WalkName::Evaluate => of(Role::Weight).chain(inputs).collect(),
         WalkName::Further => of(Role::Weight).chain(of(Role::Gradient)).chain(inputs).collect(),
-        WalkName::Update => {
-            of(Role::Weight).chain(of(Role::Gradient)).chain(of(Role::FirstMoment)).chain(of(Role::SecondMoment)).collect()
-        }
+        WalkName::Update => of(Role::Weight).chain(of(Role::Gradient)).chain(optimizer::kept(content)).collect(),
     }
 }
 
 /// Roles of what outlives a walk; the loss, its rows and the clip factor are activations.
-fn ends_with(walk: WalkName, parameters: u32, table: Option<Role>) -> Vec<Role> {
+fn ends_with(content: &Content, walk: WalkName) -> Vec<Role> {
+    let parameters = content.parameters.len() as u32;
+    let table = position_table(&content.recipe.model).map(|_| Role::PositionTable);
     let of = |role: fn(u32) -> Role| (0..parameters).map(role);
     let weights = of(Role::Weight);
     match walk {
         WalkName::First | WalkName::Further => weights.chain(of(Role::Gradient)).chain(table).chain([Role::Activation]).collect(),
-        WalkName::Update => {
-            weights.chain(of(Role::FirstMoment)).chain(of(Role::SecondMoment)).chain([Role::Activation]).collect()
-        }
+        WalkName::Update => weights.chain(optimizer::kept(content)).chain([Role::Activation]).collect(),
         WalkName::Evaluate => weights.chain(table).chain([Role::Activation, Role::Activation]).collect(),
     }
 }
 
 fn roles(content: &Content, walk: &Walk, book: &mut Book) {
-    let parameters = content.parameters.len() as u32;
-    let table = position_table(&content.recipe.model).map(|_| Role::PositionTable);
     let producers = producers(walk);
     let sources = walk.tensors.iter().zip(&producers).filter(|(_, producer)| producer.is_none());
     let sorted = |mut roles: Vec<Role>| {
@@ -127,9 +130,9 @@ fn roles(content: &Content, walk: &Walk, book: &mut Book) {
         roles
     };
     let stated = sorted(sources.map(|(tensor, _)| tensor.role).collect());
-    book.equal(Law::Role, At::walk(walk.walk, "tensors"), stated, sorted(starts_with(walk.walk, parameters, table)));
+    book.equal(Law::Role, At::walk(walk.walk, "tensors"), stated, sorted(starts_with(content, walk.walk)));
     let stated = sorted(walk.results.iter().map(|id| walk.tensors[*id as usize].role).collect());
-    book.equal(Law::Role, At::walk(walk.walk, "results"), stated, sorted(ends_with(walk.walk, parameters, table)));
+    book.equal(Law::Role, At::walk(walk.walk, "results"), stated, sorted(ends_with(content, walk.walk)));
     for (id, tensor) in walk.tensors.iter().enumerate() {
         let Some((shape, dtype)) = described(content, tensor.role) else { continue };
         let at = At::walk(walk.walk, "shape").tensor(id as u32);
@@ -146,9 +149,12 @@ fn roles(content: &Content, walk: &Walk, book: &mut Book) {
 fn described(content: &Content, role: Role) -> Option<(Vec<u64>, DType)> {
     let e = &content.extents;
     match role {
-        Role::Weight(p) | Role::Gradient(p) | Role::FirstMoment(p) | Role::SecondMoment(p) => {
-            Some((content.parameters[p as usize].shape.clone(), DType::F32))
-        }
+        Role::Weight(p)
+        | Role::Gradient(p)
+        | Role::FirstMoment(p)
+        | Role::SecondMoment(p)
+        | Role::RowMoment(p)
+        | Role::ColumnMoment(p) => Some((optimizer::shape(role, &content.parameters[p as usize].shape), DType::F32)),
         Role::PositionTable => position_table(&content.recipe.model).map(|shape| (shape, DType::F32)),
         Role::Tokens => Some((vec![content.micro_tokens], DType::I32)),
         Role::Rows | Role::Labels => Some((vec![e.predicted], DType::I32)),

@@ -4,7 +4,7 @@ use super::format::{Bill, Content, DType, Operation, Pass, Role, Tensor, Walk, W
 use super::graph::{bytes, producers};
 use super::operation::has_lawful_shapes;
 use super::workspace::{self, Cpu};
-use super::{At, Book, Law, card};
+use super::{At, Book, Law, card, optimizer};
 use crate::device::DeviceKind;
 use crate::units::Bytes;
 
@@ -63,13 +63,13 @@ fn part(bill: &mut Bill, role: Role) -> &mut Bytes {
     match role {
         Role::Weight(_) | Role::PositionTable => &mut bill.weights,
         Role::Gradient(_) => &mut bill.gradients,
-        Role::FirstMoment(_) | Role::SecondMoment(_) => &mut bill.optimizer,
+        Role::FirstMoment(_) | Role::SecondMoment(_) | Role::RowMoment(_) | Role::ColumnMoment(_) => &mut bill.optimizer,
         _ => &mut bill.activations,
     }
 }
 
 /// Checks the memory of a walk.
-pub fn check<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
+pub fn check(content: &Content, walk: &Walk, book: &mut Book) {
     book.equal(Law::Ambient, At::walk(walk.walk, "ambient"), walk.ambient, ambient(content, walk.walk));
     let producers = producers(walk);
     let started: Vec<bool> = producers.iter().map(Option::is_none).collect();
@@ -156,26 +156,38 @@ fn state<R>(content: &Content<R>) -> (Bytes, Bytes, Bytes) {
     (sizes().sum(), sizes().max().unwrap_or_default(), table)
 }
 
+/// Bytes of what the optimizer keeps of all parameters.
+fn moments(content: &Content) -> Bytes {
+    let size = |p: u32| {
+        let shape = content.parameters.get(p as usize).map(|parameter| parameter.shape.as_slice()).unwrap_or_default();
+        let of = |role| Bytes(optimizer::shape(role, shape).iter().fold(4, |n: u64, extent| n.saturating_mul(*extent)));
+        optimizer::update(content, p).1.into_iter().map(of).sum::<Bytes>()
+    };
+    (0..content.parameters.len() as u32).map(size).sum()
+}
+
 /// Bytes a second in which a checkpoint is written where that was not measured: assumed by the planner, an ordinary disk.
 const DISK: f64 = 2.5e8;
 
 /// What is kept on the CPU from the first step to the last: room for lists, and the slabs of threads. Both follow from the first micro-step,
-/// which has the products of all walks; what it does again shares the room of what it did.
+/// which with the update has the products of all walks; what it does again shares the room of what it did.
 fn kept<R>(content: &Content<R>) -> Bytes {
     let first = content.walks.iter().find(|walk| walk.walk == WalkName::First);
     let Some((cpu, first)) = Cpu::of(&content.device).zip(first) else { return Bytes::ZERO };
     let (room, of_each) = ROOM;
     let once = first.operations.iter().filter(|o| o.pass != Pass::Recompute).count();
-    room + of_each * once as u64 + Bytes(workspace::slabs(first, cpu))
+    let update = content.walks.iter().find(|walk| walk.walk == WalkName::Update);
+    let walks: Vec<&Walk> = [first].into_iter().chain(update).collect();
+    room + of_each * once as u64 + Bytes(workspace::slabs(&walks, cpu))
 }
 
-/// The process, what is kept around the operations, and the state that a walk does not touch: both moments, or the table of positions.
-fn ambient<R>(content: &Content<R>, walk: WalkName) -> Bill {
-    let (weights, _, table) = state(content);
+/// The process, what is kept around the operations, and the state that a walk does not touch: the optimizer's, or the table of positions.
+fn ambient(content: &Content, walk: WalkName) -> Bill {
+    let (_, _, table) = state(content);
     let bill = Bill { process: content.device.overhead.value, workspace: kept(content), ..Bill::default() };
     match walk {
         WalkName::Update => Bill { weights: table, ..bill },
-        _ => Bill { optimizer: weights * 2, ..bill },
+        _ => Bill { optimizer: moments(content), ..bill },
     }
 }
 
@@ -189,7 +201,7 @@ pub fn bounds(content: &Content, book: &mut Book) {
         saving.workspace += largest * 2;
     }
     book.equal(Law::Checkpoint, At::field("saving"), content.saving, saving);
-    book.equal(Law::Checkpoint, At::field("checkpoint"), content.checkpoint, weights * 3);
+    book.equal(Law::Checkpoint, At::field("checkpoint"), content.checkpoint, weights + moments(content));
     let measured = content.device.calibration.as_ref().and_then(|calibration| calibration.disk);
     let rate = measured.map_or(DISK, |rate| rate.0);
     book.close(Law::Checkpoint, At::field("saving_time"), content.saving_time.0, content.checkpoint.as_f64() / rate);

@@ -20,6 +20,7 @@ mod graph;
 mod memory;
 mod model;
 mod operation;
+mod optimizer;
 mod panels;
 pub mod recipe;
 mod recompute;

@@ -1,9 +1,9 @@
 //! Extents, parameters and batch: what follows from the recipe's fields alone.
 
 use super::format::{Content, Counts, Extents, Parameter};
+use super::optimizer::decays;
 use super::recipe::{
-    Batch, Decay, Encoder, FeedForward, MicroBatch, Norm, Optimizer, Placement, Positions, Prediction, Recipe, Recomputation,
-    Tokenizer, Transform,
+    Batch, Encoder, FeedForward, MicroBatch, Norm, Placement, Positions, Prediction, Recipe, Recomputation, Tokenizer, Transform,
 };
 use super::{At, Book, Law};
 use crate::units::Ratio;
@@ -75,37 +75,33 @@ pub fn position_table(model: &Encoder) -> Option<Vec<u64>> {
     }
 }
 
-/// What sort of parameter it is, for who decays and who counts.
+/// What sort of parameter it is, for who counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sort {
     Words,
     Places,
-    Norm,
-    Bias,
-    Matrix,
+    Other,
 }
 
 /// The parameters against the model, and their sums.
 fn parameters(content: &Content, book: &mut Book) {
     let all = list(&content.recipe.model, content.extents);
-    let Optimizer::AdamW { decay, .. } = &content.recipe.optimizer;
-    let everything = matches!(decay, Decay::Everything {});
-    let decays = |sort: Sort| everything || !matches!(sort, Sort::Norm | Sort::Bias);
+    let decays = |name: &str| decays(&content.recipe.optimizer, name);
     let elements = |shape: &[u64]| shape.iter().fold(1u128, |n, extent| n.saturating_mul(u128::from(*extent)));
-    let sum = |keep: &dyn Fn(Sort) -> bool| {
-        let kept = all.iter().filter(|(_, _, sort)| keep(*sort)).map(|(_, shape, _)| elements(shape));
+    let sum = |keep: &dyn Fn(&str, Sort) -> bool| {
+        let kept = all.iter().filter(|(name, _, sort)| keep(name, *sort)).map(|(_, shape, _)| elements(shape));
         u64::try_from(kept.fold(0u128, u128::saturating_add)).unwrap_or(u64::MAX)
     };
     let derived = Counts {
-        total: sum(&|_| true),
-        embedding: sum(&|sort| sort == Sort::Words),
-        non_embedding: sum(&|sort| !matches!(sort, Sort::Words | Sort::Places)),
-        decayed: sum(&decays),
+        total: sum(&|_, _| true),
+        embedding: sum(&|_, sort| sort == Sort::Words),
+        non_embedding: sum(&|_, sort| !matches!(sort, Sort::Words | Sort::Places)),
+        decayed: sum(&|name, _| decays(name)),
     };
     book.equal(Law::Parameters, At::field("counts"), content.counts, derived);
     if book.equal(Law::Parameters, At::field("parameters"), content.parameters.len(), all.len()) {
-        for (stated, (name, shape, sort)) in content.parameters.iter().zip(all) {
-            let derived = Parameter { name, shape, decays: decays(sort) };
+        for (stated, (name, shape, _)) in content.parameters.iter().zip(all) {
+            let derived = Parameter { decays: decays(&name), name, shape };
             book.equal(Law::Parameters, At::field("parameters"), stated, &derived);
         }
     }
@@ -124,17 +120,17 @@ impl List<'_> {
 
     /// A matrix, and its bias where there is one.
     fn linear(&mut self, name: &str, [rows, columns]: [u64; 2], biased: bool) {
-        self.add(name, &[rows, columns], Sort::Matrix);
+        self.add(name, &[rows, columns], Sort::Other);
         if biased {
-            self.add(format!("{name}_bias"), &[columns], Sort::Bias);
+            self.add(format!("{name}_bias"), &[columns], Sort::Other);
         }
     }
 
     fn norm(&mut self, name: &str) {
         let gains = if matches!(self.model.norm, Norm::ScaleNorm { .. }) { 1 } else { self.model.width };
-        self.add(format!("{name}.gain"), &[gains], Sort::Norm);
+        self.add(format!("{name}.gain"), &[gains], Sort::Other);
         if matches!(self.model.norm, Norm::LayerNorm { .. }) {
-            self.add(format!("{name}.bias"), &[self.model.width], Sort::Norm);
+            self.add(format!("{name}.bias"), &[self.model.width], Sort::Other);
         }
     }
 
@@ -197,12 +193,12 @@ fn list(model: &Encoder, e: Extents) -> Vec<(String, Vec<u64>, Sort)> {
         list.norm("head.norm");
     }
     if !model.embedding.tied {
-        list.add("head.decoder", &[e.vocabulary, d], Sort::Matrix);
+        list.add("head.decoder", &[e.vocabulary, d], Sort::Other);
     } else if width != d {
         list.linear("head.projection", [d, width], model.biases.dense);
     }
     if model.biases.decoder {
-        list.add("head.decoder_bias", &[e.vocabulary], Sort::Bias);
+        list.add("head.decoder_bias", &[e.vocabulary], Sort::Other);
     }
     list.all
 }

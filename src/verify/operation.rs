@@ -3,7 +3,7 @@
 use super::format::{Content, DType, Op, Operation, Pass, Tensor, Walk};
 use super::graph::bytes;
 use super::shape::{Operand, outputs, product_extents};
-use super::workspace::{self, Cpu};
+use super::workspace::{self, Cpu, orthogonal};
 use super::{At, Book, Law, time};
 use crate::units::{Bytes, Flops};
 
@@ -61,6 +61,11 @@ fn flops(op: &Op, inputs: &[&Tensor]) -> u128 {
     match op {
         Op::MatMul { transpose_a, transpose_b } => product(*transpose_a, *transpose_b, inputs[0], inputs[1]),
         Op::MatMulAccumulate { transpose_a, transpose_b } => product(*transpose_a, *transpose_b, inputs[1], inputs[2]),
+        // Five times, each product of it.
+        Op::Muon { .. } => orthogonal(&inputs[0].shape).iter().fold(0u128, |sum, product| {
+            let (m, n, k) = product.extents;
+            sum.saturating_add((10 * u128::from(m)).saturating_mul(u128::from(n)).saturating_mul(u128::from(k)))
+        }),
         Op::Attention { sequence, .. } => scores(*sequence).saturating_mul(2),
         Op::AttentionGradient { sequence, .. } => scores(*sequence).saturating_mul(4),
         _ => 0,
@@ -74,13 +79,17 @@ fn traffic(op: &Op, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
         Op::Embedding => all(&[outputs[0], outputs[0], inputs[1]]),
         Op::EmbeddingGradient => all(&[inputs[1], inputs[1], inputs[1], inputs[2]]),
         Op::SelectRows => all(&[outputs[0], outputs[0]]),
+        // Both norms are known only when everything has been read once.
+        Op::Lamb { .. } => all(inputs).saturating_add(all(outputs)).saturating_add(all(outputs)),
+        // The gradient is read for the second moment, the step's length and the step; or twice, and the second moment with it.
+        Op::Adafactor { .. } => all(inputs).saturating_add(all(outputs)).saturating_add(all(&[inputs[1], inputs[1]])),
         _ => all(inputs).saturating_add(all(outputs)),
     }
 }
 
 fn totals(walk: &Walk, book: &mut Book) {
     let sum = |pass: Pass| walk.operations.iter().filter(|o| o.pass == pass).map(|o| o.flops).sum::<Flops>();
-    book.equal(Law::Total, At::walk(walk.walk, "forward"), walk.forward, sum(Pass::Forward));
+    book.equal(Law::Total, At::walk(walk.walk, "forward"), walk.forward, sum(Pass::Forward) + sum(Pass::Update));
     book.equal(Law::Total, At::walk(walk.walk, "recompute"), walk.recompute, sum(Pass::Recompute));
     book.equal(Law::Total, At::walk(walk.walk, "backward"), walk.backward, sum(Pass::Backward));
     let seconds: f64 = walk.operations.iter().map(|o: &Operation| o.seconds.0).sum();

@@ -240,14 +240,75 @@ pub enum Recomputation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Optimizer {
-    AdamW { betas: Pair, eps: f64, weight_decay: f64, decay: Decay, clip: Option<f64> },
+    AdamW {
+        betas: Pair,
+        eps: f64,
+        weight_decay: f64,
+        decay: Decay,
+        clip: Option<f64>,
+    },
+    Adam {
+        betas: Pair,
+        eps: f64,
+        weight_decay: f64,
+        decay: Decay,
+        clip: Option<f64>,
+    },
+    RAdam {
+        betas: Pair,
+        eps: f64,
+        weight_decay: f64,
+        decay: Decay,
+        clip: Option<f64>,
+    },
+    Lamb {
+        betas: Pair,
+        eps: f64,
+        weight_decay: f64,
+        decay: Decay,
+        clip: Option<f64>,
+    },
+    Lion {
+        betas: Pair,
+        weight_decay: f64,
+        decay: Decay,
+        clip: Option<f64>,
+    },
+    Sgd {
+        momentum: f64,
+        nesterov: bool,
+        weight_decay: f64,
+        decay: Decay,
+        clip: Option<f64>,
+    },
+    Adafactor {
+        momentum: f64,
+        decay_rate: f64,
+        eps: f64,
+        threshold: f64,
+        weight_decay: f64,
+        decay: Decay,
+        clip: Option<f64>,
+    },
+    Muon {
+        momentum: f64,
+        nesterov: bool,
+        matrix_rate: f64,
+        betas: Pair,
+        eps: f64,
+        weight_decay: f64,
+        decay: Decay,
+        clip: Option<f64>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Decay {
     ExceptNorms {},
+    ExceptBiases {},
     Everything {},
+    Only { matrices: bool, embeddings: bool, positions: bool, norms: bool, biases: bool },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -30,7 +30,16 @@ pub fn outputs(op: &Op, inputs: &[Operand<'_>]) -> Option<Vec<Vec<u64>>> {
         | Op::Scale { .. }
         | Op::Dropout { .. } => alike(op, &shapes),
         Op::CrossEntropy { .. } | Op::CrossEntropyGradient { .. } => losses(op, &shapes),
-        Op::SumSquares | Op::ClipFactor { .. } | Op::AdamW { .. } => updates(op, &shapes),
+        Op::SumSquares | Op::ClipFactor { .. } => clips(op, &shapes),
+        Op::Adafactor { momentum, factored, .. } => adafactor(*momentum > 0.0, *factored, &shapes),
+        Op::Muon { .. } if shapes.first().is_none_or(|w| w.len() != 2) => None,
+        Op::AdamW { .. }
+        | Op::Adam { .. }
+        | Op::RAdam { .. }
+        | Op::Lamb { .. }
+        | Op::Lion { .. }
+        | Op::Sgd { .. }
+        | Op::Muon { .. } => updates(op, &shapes),
     }
 }
 
@@ -162,14 +171,44 @@ fn losses(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
     }
 }
 
-fn updates(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
+fn clips(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
     match (op, shapes) {
         (Op::SumSquares, [_]) => Some(vec![vec![1]]),
         (Op::ClipFactor { .. }, sums) if !sums.is_empty() && sums.iter().all(|s| **s == [1]) => Some(vec![vec![2]]),
-        (Op::AdamW { .. }, [w, g, m, v, [2]]) if [g, m, v] == [w; 3] => Some(vec![w.to_vec(); 3]),
         _ => None,
     }
 }
+
+/// How many moments of the parameter's shape an optimizer's operation takes, and makes anew.
+fn moments(op: &Op) -> usize {
+    match op {
+        Op::AdamW { .. } | Op::Adam { .. } | Op::RAdam { .. } | Op::Lamb { .. } => 2,
+        Op::Sgd { momentum, .. } if *momentum <= 0.0 => 0,
+        _ => 1,
+    }
+}
+
+/// Weight, gradient, moments, and the clip factor behind them.
+fn updates(op: &Op, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
+    let [w, rest @ .., [2]] = shapes else { return None };
+    (rest.len() == 1 + moments(op) && rest.iter().all(|s| s == w)).then(|| vec![w.to_vec(); 1 + moments(op)])
+}
+
+/// As those, with the second moment of a matrix in two parts.
+fn adafactor(momentum: bool, factored: bool, shapes: &[&[u64]]) -> Option<Vec<Vec<u64>>> {
+    let [w, rest @ .., [2]] = shapes else { return None };
+    let second: Vec<&[u64]> = match *w {
+        [rows, columns] if factored => vec![std::slice::from_ref(rows), std::slice::from_ref(columns)],
+        _ if factored => return None,
+        _ => vec![w],
+    };
+    let first: &[&[u64]] = if momentum { &[w] } else { &[] };
+    let kept = [first, &second].concat();
+    (rest.split_first()? == (w, kept.as_slice())).then(|| [*w].into_iter().chain(kept).map(<[u64]>::to_vec).collect())
+}
+
+/// The weight, and what is kept behind the gradient.
+const WRITTEN_OVER: [(usize, usize); 4] = [(0, 0), (2, 1), (3, 2), (4, 3)];
 
 /// Pairs (input, output) by position: the output can be written over the input.
 pub fn in_place(op: &Op) -> &'static [(usize, usize)] {
@@ -187,7 +226,14 @@ pub fn in_place(op: &Op) -> &'static [(usize, usize)] {
         Op::Add => &[(0, 0), (1, 0)],
         Op::GateGradient { .. } => &[(1, 0), (2, 1)],
         Op::ActivateGradient { .. } => &[(1, 0)],
-        Op::AdamW { .. } => &[(0, 0), (2, 1), (3, 2)],
+        Op::AdamW { .. }
+        | Op::Adam { .. }
+        | Op::RAdam { .. }
+        | Op::Lamb { .. }
+        | Op::Lion { .. }
+        | Op::Sgd { .. }
+        | Op::Muon { .. } => &WRITTEN_OVER[..=moments(op)],
+        Op::Adafactor { momentum, factored, .. } => &WRITTEN_OVER[..=1 + usize::from(*momentum > 0.0) + usize::from(*factored)],
         _ => &[],
     }
 }

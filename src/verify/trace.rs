@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use super::format::{Content, Op, Pass, Place, Role, Walk, WalkName};
 use super::graph::producers;
-use super::recipe::Optimizer;
 use super::recompute::Recomputed;
-use super::{At, Book, Law, forward, gradient};
+use super::{At, Book, Law, forward, gradient, optimizer};
 
 /// A walk that is followed operation by operation.
 pub struct Trace<'a> {
@@ -124,23 +123,22 @@ pub fn check(content: &Content, walk: &Walk, book: &mut Book) {
 
 /// The sum of squares of every gradient, the clip factor, then every parameter; gives the factor.
 fn update(content: &Content, t: &mut Trace<'_>) -> u32 {
-    let Optimizer::AdamW { betas, eps, weight_decay, clip, .. } = &content.recipe.optimizer;
     let all = 0..content.parameters.len() as u32;
     let norm = |t: &mut Trace<'_>, p| {
         let gradient = t.source(Role::Gradient(p));
         t.one(Op::SumSquares, &[gradient], Pass::Update, Place::GlobalNorm)
     };
     let sums: Vec<u32> = all.clone().map(|p| norm(t, p)).collect();
-    let factor = t.one(Op::ClipFactor { max: *clip }, &sums, Pass::Update, Place::GlobalNorm);
+    let factor = t.one(optimizer::clip(&content.recipe.optimizer), &sums, Pass::Update, Place::GlobalNorm);
     for p in all {
-        let inputs = [Role::Weight(p), Role::Gradient(p), Role::FirstMoment(p), Role::SecondMoment(p)].map(|role| t.source(role));
-        let weight_decay = if content.parameters[p as usize].decays { *weight_decay } else { 0.0 };
-        let op = Op::AdamW { betas: (betas.0, betas.1), eps: *eps, weight_decay };
-        let made = t.expect(op, &[inputs.as_slice(), &[factor]].concat(), Pass::Update, Place::Parameter(p));
+        let (op, kept) = optimizer::update(content, p);
+        let taken = [Role::Weight(p), Role::Gradient(p)].into_iter().chain(kept.iter().copied());
+        let inputs: Vec<u32> = taken.map(|role| t.source(role)).chain([factor]).collect();
+        let made = t.expect(op, &inputs, Pass::Update, Place::Parameter(p));
         let roles: Vec<Role> = made.iter().map(|id| t.walk.tensors[*id as usize].role).collect();
         if !t.lost {
             let at = At::walk(t.walk.walk, "role").operation(t.next - 1);
-            t.book.equal(Law::Role, at, roles, vec![Role::Weight(p), Role::FirstMoment(p), Role::SecondMoment(p)]);
+            t.book.equal(Law::Role, at, roles, [vec![Role::Weight(p)], kept].concat());
         }
     }
     factor

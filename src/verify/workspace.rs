@@ -13,6 +13,9 @@ use crate::device::{Device, DeviceKind, Lanes};
 /// Elements that a sum of squares adds into one partial sum of 8 bytes.
 const SUM_CHUNK: u64 = 65_536;
 
+/// Elements of a piece of elementwise work.
+const PIECE: u64 = 16_384;
+
 /// Rows that share a partial sum of the gradients of a norm's gain and bias.
 const NORM_ROWS: u64 = 64;
 
@@ -58,6 +61,20 @@ pub fn on_cpu(op: &Op, inputs: &[&Tensor], cpu: Cpu) -> u64 {
         Op::PositionGradient => (inputs[0].shape[0] / inputs[1].shape[0]).saturating_mul(8),
         Op::SumSquares => partial_sums(inputs[0]),
         Op::ClipFactor { .. } => inputs.len() as u64 * 8,
+        // Two partial sums of each piece: of the weight's squares and of the step's.
+        Op::Lamb { .. } => (bytes(inputs[0]) / 4).div_ceil(PIECE).saturating_mul(16),
+        // A partial sum of each column, and one of the step's square, for each piece of rows.
+        Op::Adafactor { factored: true, .. } => {
+            let [rows, columns] = inputs[0].shape[..] else { return 0 };
+            columns.saturating_mul(4).saturating_add(8).saturating_mul(rows.div_ceil(NORM_ROWS))
+        }
+        Op::Adafactor { .. } => (bytes(inputs[0]) / 4).div_ceil(PIECE).saturating_mul(8),
+        // The momentum that becomes orthogonal, its successor, and two squares of the shorter side.
+        Op::Muon { .. } => {
+            let short = inputs[0].shape.iter().min().copied().unwrap_or(0);
+            let squares = short.saturating_mul(short).saturating_mul(4);
+            bytes(inputs[0]).saturating_add(squares).saturating_mul(2).saturating_add(copies())
+        }
         _ => 0,
     }
 }
@@ -72,6 +89,7 @@ pub fn products(op: &Op, inputs: &[&Tensor], cpu: Cpu) -> Vec<Taken> {
     match op {
         Op::MatMul { transpose_a, transpose_b } => whole([*transpose_a, *transpose_b], inputs[0], inputs[1]),
         Op::MatMulAccumulate { transpose_a, transpose_b } => whole([*transpose_a, *transpose_b], inputs[1], inputs[2]),
+        Op::Muon { .. } => orthogonal(&inputs[0].shape).map(|product| panels::taken(&cpu.library, product)).to_vec(),
         Op::Attention { heads, sequence, .. } => {
             let (s, d) = (*sequence, inputs[0].shape[1] / heads);
             // Q·Kᵀ and P·V.
@@ -86,6 +104,20 @@ pub fn products(op: &Op, inputs: &[&Tensor], cpu: Cpu) -> Vec<Taken> {
     }
 }
 
+/// The products that make a matrix orthogonal, each of them again and again: X·Xᵀ, or Xᵀ·X where it is taller than wide, the square of
+/// that, and the polynomial times X.
+pub fn orthogonal(shape: &[u64]) -> [Product; 3] {
+    let &[rows, columns] = shape else { return [Product { transposed: [false; 2], extents: (0, 0, 0) }; 3] };
+    let of = |transposed, extents| Product { transposed, extents };
+    if rows > columns {
+        let square = of([false; 2], (columns, columns, columns));
+        [of([true, false], (columns, columns, rows)), square, of([false; 2], (rows, columns, columns))]
+    } else {
+        let square = of([false; 2], (rows, rows, rows));
+        [of([false, true], (rows, rows, columns)), square, of([false; 2], (rows, columns, rows))]
+    }
+}
+
 /// Products in a head. Each is one thread's, but all threads do some.
 fn in_head(cpu: Cpu, products: &[Product]) -> Vec<Taken> {
     products.iter().map(|product| Taken { shared: true, ..panels::taken(&cpu.library, *product) }).collect()
@@ -93,11 +125,11 @@ fn in_head(cpu: Cpu, products: &[Product]) -> Vec<Taken> {
 
 /// Bytes that threads keep for good from their first product with a slab on: every thread where one is shared, and the one that walks where
 /// it does such a product alone.
-pub fn slabs(walk: &Walk, cpu: Cpu) -> u64 {
-    let of = |o: &Operation| walk_products(walk, o, cpu);
-    let with_slab = || walk.operations.iter().flat_map(of).filter(|taken| taken.slab);
-    let pool = if with_slab().any(|taken| taken.shared) { cpu.threads } else { 0 };
-    let walking = u64::from(with_slab().any(|taken| !taken.shared));
+pub fn slabs(walks: &[&Walk], cpu: Cpu) -> u64 {
+    let of = |walk: &&Walk| walk.operations.iter().flat_map(|o| walk_products(walk, o, cpu)).collect::<Vec<Taken>>();
+    let with_slab: Vec<Taken> = walks.iter().flat_map(of).filter(|taken| taken.slab).collect();
+    let pool = if with_slab.iter().any(|taken| taken.shared) { cpu.threads } else { 0 };
+    let walking = u64::from(with_slab.iter().any(|taken| !taken.shared));
     cpu.slab().saturating_mul(pool.saturating_add(walking))
 }
 

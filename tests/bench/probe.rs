@@ -21,7 +21,7 @@ use cramplan::device::Calibrated;
 use cramplan::device::calibration::Calibration;
 use cramplan::device::law::Kind;
 use cramplan::exec::job::mask_spec_of;
-use cramplan::exec::op::Scalars;
+use cramplan::exec::op::{self, Scalars};
 use cramplan::exec::probe::tokens;
 use cramplan::exec::state::State;
 use cramplan::exec::trainer::{Feed, Moment, Trainer};
@@ -105,7 +105,7 @@ fn runner(name: String, text: &str, home: &Path, device: &Device) -> Option<Runn
     if !FLOPS.contains(&flops) {
         return None;
     }
-    let state = State::initial(&graphs.parameters, graphs.model(), recipe.seed, device);
+    let state = State::initial(&graphs, recipe.seed, device);
     let predicted = check(text, home);
     let by_data_sheet = check(text, &home.join("nothing"));
     let shards = tokens(&recipe, 8 * recipe.full_batch());
@@ -137,7 +137,7 @@ fn round(runner: &mut Runner, round: u64) {
     let mut micro_step = |trainer: &mut Trainer, k: u64, first: bool| {
         let (mut ends, mut fed) = (Vec::new(), Instant::now());
         let began = Instant::now();
-        let feed = Feed::of(batcher.train_batch(3 * round + k), 2);
+        let feed = Feed::of(batcher.train_batch(3 * round + k), 2, op::Draws::default());
         let watch = &mut |moment| match moment {
             Moment::Fed => fed = Instant::now(),
             Moment::Done => ends.push(Instant::now()),

@@ -159,6 +159,7 @@ fn recipe(draw: &mut Draw, size: Size, name: &str) -> String {
     let losses =
         ["CrossEntropy()", "CrossEntropy()", "CrossEntropy(z_loss: 1e-4)", "CrossEntropy(label_smoothing: 10%)", "Focal()"];
     let loss = draw.one(&losses);
+    let optimizer = optimizer(&mut Draw(draw.0 ^ 0x6f70_7469_6d69_7a65), clip, weight_decay, decay);
     format!(
         r#"Recipe(
     name: "{name}",
@@ -171,8 +172,34 @@ fn recipe(draw: &mut Draw, size: Size, name: &str) -> String {
     objective: MaskedLm(rate: {rate}, prediction: {prediction}, protect_special: {protect}, loss: {loss}),
     batch: {batch},
     micro_batch: {micro_batch},
-    optimizer: AdamW({clip}weight_decay: {weight_decay}, decay: {decay}),
+    optimizer: {optimizer},
     lr: {lr},
 )"#
     )
 }
+
+/// Every optimizer, half of them `AdamW`. From draws of its own, so that nothing else depends on how many there are.
+fn optimizer(draw: &mut Draw, clip: &str, weight_decay: &str, decay: &str) -> String {
+    let other = draw.below(2) == 0;
+    let decay = draw.one(&[decay, decay, "ExceptBiases()", "Only(matrices: true)", "Only(biases: true, positions: true)"]);
+    let (name, more) = match OTHERS[draw.below(OTHERS.len() as u64) as usize] {
+        some if other => some,
+        _ => ("AdamW", ""),
+    };
+    format!("{name}({clip}{more}weight_decay: {weight_decay}, decay: {decay})")
+}
+
+/// The optimizers beside `AdamW`, with what decides what they keep.
+const OTHERS: [(&str, &str); 11] = [
+    ("Adam", ""),
+    ("RAdam", ""),
+    ("Lamb", ""),
+    ("Lion", ""),
+    ("Sgd", "momentum: 0, "),
+    ("Sgd", ""),
+    ("Sgd", "nesterov: true, "),
+    ("Adafactor", ""),
+    ("Adafactor", "momentum: 0.9, "),
+    ("Muon", ""),
+    ("Muon", "nesterov: false, "),
+];

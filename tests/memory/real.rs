@@ -77,18 +77,17 @@ pub fn watch(costed: &Costed, directory: &Path) -> Seen {
     let (weights, moments) = (directory.join("weights.safetensors"), directory.join("moments.safetensors"));
     let further = if costed.estimate.accumulation > 1 { 2 } else { 0 };
     let gauge = Gauge::set();
-    let (state, start) = gauge.highest(|| State::initial(&parameters, &costed.recipe.model, costed.recipe.seed, &device));
+    let (state, start) = gauge.highest(|| State::initial(&graphs, costed.recipe.seed, &device));
     let save = |state: &State| {
         state.save_weights(&parameters, &weights).unwrap();
-        state.save_moments(&parameters, &moments).unwrap();
+        state.save_moments(&graphs, &moments).unwrap();
     };
     save(&state);
     drop(state);
     // Before the first matrix product, as when a run is resumed: threads keep slabs from it on.
-    let (state, resuming) =
-        gauge.highest(|| State::load(&parameters, &costed.recipe.model, &weights, &moments, &device).unwrap());
+    let (state, resuming) = gauge.highest(|| State::load(&graphs, &weights, &moments, &device).unwrap());
     let mut seen = Seen { start, resuming, ..Seen::default() };
-    let mut trainer = Trainer::new(graphs, state, Form::Host, &device);
+    let mut trainer = Trainer::new(graphs.clone(), state, Form::Host, &device);
     let mut saw = |walk: Walk, heap: u64| seen.walks[walk as usize] = seen.walks[walk as usize].max(heap);
     for step in 1..=2 {
         for k in 0..=further {

@@ -144,23 +144,23 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(c.recipe.objective.loss = Loss::CrossEntropy { z_loss: 0.5, label_smoothing: Ratio(0.25) })
     }),
     t("the clip is another", "model", |c| {
-        let Optimizer::AdamW { clip, .. } = &mut c.recipe.optimizer;
+        let Optimizer::AdamW { clip, .. } = &mut c.recipe.optimizer else { return None };
         Some(*clip = Some(7.0))
     }),
     t("the decay rates are others", "model", |c| {
-        let Optimizer::AdamW { betas, .. } = &mut c.recipe.optimizer;
+        let Optimizer::AdamW { betas, .. } = &mut c.recipe.optimizer else { return None };
         Some(betas.1 = 0.999)
     }),
     t("the weight decay is another", "model", |c| {
-        let Optimizer::AdamW { weight_decay, .. } = &mut c.recipe.optimizer;
+        let Optimizer::AdamW { weight_decay, .. } = &mut c.recipe.optimizer else { return None };
         Some(*weight_decay = 0.1)
     }),
     t("the optimizer's epsilon is another", "model", |c| {
-        let Optimizer::AdamW { eps, .. } = &mut c.recipe.optimizer;
+        let Optimizer::AdamW { eps, .. } = &mut c.recipe.optimizer else { return None };
         Some(*eps = 1e-8)
     }),
     t("other parameters decay", "parameters", |c| {
-        let Optimizer::AdamW { decay, .. } = &mut c.recipe.optimizer;
+        let Optimizer::AdamW { decay, .. } = &mut c.recipe.optimizer else { return None };
         *decay = if *decay == (Decay::Everything {}) { Decay::ExceptNorms {} } else { Decay::Everything {} };
         Some(())
     }),

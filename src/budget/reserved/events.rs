@@ -4,7 +4,7 @@ use crate::budget::pool::Event;
 use crate::budget::pool::cuda::tensor_bytes;
 use crate::step::graph::StepGraph;
 use crate::step::lifetime::Lifetimes;
-use crate::step::tensor::{ParameterId, Role};
+use crate::step::tensor::{ParameterId, Role, TensorType};
 use crate::step::{StepGraphs, Walk, plain};
 
 /// What a training reserves and drops, in the program's order.
@@ -25,6 +25,12 @@ pub struct Identities {
     pub parameters: u32,
 }
 
+/// Lists of a tensor for each parameter: weights, gradients, and four of moments.
+const LISTS: u32 = 6;
+
+/// Which of them is that of the gradients.
+const GRADIENTS: u32 = 3;
+
 impl Identities {
     /// Of what outlives a walk; none for inputs and activations.
     pub fn state(self, role: Role) -> Option<u32> {
@@ -33,15 +39,17 @@ impl Identities {
             Role::Weight(p) => among(0, p),
             Role::FirstMoment(p) => among(1, p),
             Role::SecondMoment(p) => among(2, p),
-            Role::Gradient(p) => among(3, p),
-            Role::PositionTable => Some(4 * self.parameters),
+            Role::Gradient(p) => among(GRADIENTS, p),
+            Role::RowMoment(p) => among(4, p),
+            Role::ColumnMoment(p) => among(5, p),
+            Role::PositionTable => Some(LISTS * self.parameters),
             Role::Input(_) | Role::Activation => None,
         }
     }
 
     /// The first that a walk may use for what it makes.
     pub fn first_passing(self) -> u32 {
-        4 * self.parameters + 1
+        LISTS * self.parameters + 1
     }
 }
 
@@ -62,7 +70,7 @@ impl Schedule {
             let mut events = Vec::new();
             if walk == Walk::First {
                 // The gradients of the step before are dropped.
-                events.extend((0..identities.parameters).map(|p| Event::Free { id: 3 * identities.parameters + p }));
+                events.extend((0..identities.parameters).map(|p| Event::Free { id: GRADIENTS * identities.parameters + p }));
             }
             walk_events(graphs.walk(walk), identities, &mut events);
             events
@@ -92,11 +100,11 @@ impl Schedule {
 
 /// The state, in the order in which the executor makes it.
 fn start(graphs: &StepGraphs, identities: Identities) -> Vec<Event> {
-    let lists: [fn(ParameterId) -> Role; 3] = [Role::Weight, Role::FirstMoment, Role::SecondMoment];
-    let parameters = lists.into_iter().flat_map(|role| graphs.parameters.iter().map(move |(id, p)| (role(id), p.elements())));
+    let weights = graphs.parameters.iter().map(|(id, p)| (Role::Weight(id), p.elements()));
+    let moments = graphs.moments().map(|(moment, id, shape)| (moment.of(id), TensorType::f32(&shape).elements()));
     let table = graphs.position_table().map(|[rows, columns]| (Role::PositionTable, rows * columns));
     let reserve = |(role, elements)| Some(Event::Reserve { id: identities.state(role)?, bytes: tensor_bytes(&[elements], 4) });
-    parameters.chain(table).filter_map(reserve).collect()
+    weights.chain(moments).chain(table).filter_map(reserve).collect()
 }
 
 /// The events of a walk: what its plain form takes and gives back, temporaries included.

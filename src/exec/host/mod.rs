@@ -45,6 +45,32 @@ pub fn pieces3([a, b, c]: [&mut [f32]; 3], sizes: [usize; 3], work: impl Fn(usiz
     parts.for_each(|(i, ((a, b), c))| wide(|| work(i, a, b, c)));
 }
 
+/// One number for each piece of an output, in the order of the pieces.
+pub fn partials1(out: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) -> f64 + Sync) -> Vec<f64> {
+    out.par_chunks_mut(size).enumerate().map(|(i, piece)| wide(|| work(i, piece))).collect()
+}
+
+/// As [`partials1`], for two outputs cut alike.
+pub fn partials2(
+    a: &mut [f32],
+    b: &mut [f32],
+    size: usize,
+    work: impl Fn(usize, &mut [f32], &mut [f32]) -> f64 + Sync,
+) -> Vec<f64> {
+    let parts = a.par_chunks_mut(size).zip(b.par_chunks_mut(size)).enumerate();
+    parts.map(|(i, (a, b))| wide(|| work(i, a, b))).collect()
+}
+
+/// As [`pieces3`] with pieces of one size, giving two numbers for each, in the order of the pieces.
+pub fn partials3(
+    [a, b, c]: [&mut [f32]; 3],
+    size: usize,
+    work: impl Fn(usize, &mut [f32], &mut [f32], &mut [f32]) -> (f64, f64) + Sync,
+) -> Vec<(f64, f64)> {
+    let parts = a.par_chunks_mut(size).zip(b.par_chunks_mut(size)).zip(c.par_chunks_mut(size)).enumerate();
+    parts.map(|(i, ((a, b), c))| wide(|| work(i, a, b, c))).collect()
+}
+
 /// One number for each piece of an input, in the order of the pieces.
 pub fn partials(input: &[f32], size: usize, work: impl Fn(usize, &[f32]) -> f64 + Sync) -> Vec<f64> {
     input.par_chunks(size).enumerate().map(|(i, piece)| wide(|| work(i, piece))).collect()

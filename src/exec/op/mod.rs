@@ -201,5 +201,12 @@ pub fn runner(op: &Op) -> &dyn Run {
         Op::SumSquares(op) => op,
         Op::ClipFactor(op) => op,
         Op::AdamW(op) => op,
+        Op::Adam(op) => op,
+        Op::RAdam(op) => op,
+        Op::Lamb(op) => op,
+        Op::Lion(op) => op,
+        Op::Sgd(op) => op,
+        Op::Adafactor(op) => op,
+        Op::Muon(op) => op,
     }
 }

@@ -92,7 +92,7 @@ fn held(graphs: &StepGraphs) -> Bytes {
 }
 
 fn trainer(recipe: &Recipe, graphs: StepGraphs, bench: &Bench<'_>) -> Trainer {
-    let state = State::initial(&graphs.parameters, graphs.model(), recipe.seed, bench.device);
+    let state = State::initial(&graphs, recipe.seed, bench.device);
     Trainer::new(graphs, state, bench.form, bench.device)
 }
 
@@ -221,11 +221,11 @@ fn writing(trainer: &Trainer, directory: &Path) -> Option<ByteRate> {
     let written = trainer
         .state
         .save_weights(parameters, &place.join("weights"))
-        .and_then(|()| trainer.state.save_moments(parameters, &place.join("moments")));
+        .and_then(|()| trainer.state.save_moments(trainer.graphs(), &place.join("moments")));
     let seconds = began.elapsed().as_secs_f64();
     // A directory that cannot be taken away again is left: it has the program's name.
     let _ = std::fs::remove_dir_all(&place);
-    let bytes = trainer.graphs().counts().total as f64 * 12.0;
+    let bytes = trainer.graphs().checkpoint().as_f64();
     (checked && written.is_ok()).then(|| ByteRate(bytes / seconds))
 }
 

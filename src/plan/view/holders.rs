@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use super::names::Names;
 use super::profile::Profile;
-use crate::step::Walk;
 use crate::step::graph::{Pass, Place};
-use crate::step::tensor::{Part, Role, TensorId};
+use crate::step::tensor::{Moment, Part, Role, TensorId};
+use crate::step::{StepGraphs, Walk};
 use crate::units::Bytes;
 
 /// What its holder waits for at a moment.
@@ -74,12 +74,22 @@ pub fn at(profile: &Profile<'_>, i: usize) -> Vec<Holder> {
     sorted(holders)
 }
 
+/// What the optimizer keeps, in a word.
+fn kept(graphs: &StepGraphs) -> &'static str {
+    let has = |which| graphs.moments().any(|(moment, ..)| moment == which);
+    match [Moment::First, Moment::Second, Moment::Rows].map(has) {
+        [true, false, false] => "first moments",
+        [false, _, _] => "second moments",
+        _ => "first and second moments",
+    }
+}
+
 /// Who holds the memory while the state is saved: `parts` as the estimate bills them.
-pub fn saving(parts: &[(Part, Bytes)]) -> Vec<Holder> {
+pub fn saving(parts: &[(Part, Bytes)], graphs: &StepGraphs) -> Vec<Holder> {
     let what = |part| match part {
         Part::Weights => "weights and position table",
         Part::Gradients => "gradients",
-        Part::Optimizer => "first and second moments",
+        Part::Optimizer => kept(graphs),
         Part::Activations => "activations",
         Part::Workspace => "copies of the largest tensor on its way to disk, and what threads keep",
         Part::Process => "the program and its runtime",
@@ -127,7 +137,7 @@ fn tensors(profile: &Profile<'_>, names: &Names<'_>, key: (Part, String, State),
 fn around(profile: &Profile<'_>) -> Vec<Holder> {
     let what = |part| match part {
         Part::Process => "the program and its runtime",
-        Part::Optimizer => "first and second moments",
+        Part::Optimizer => kept(profile.graphs),
         Part::Weights => "position table",
         Part::Gradients => "gradients",
         Part::Activations => "activations",
@@ -136,7 +146,7 @@ fn around(profile: &Profile<'_>) -> Vec<Holder> {
     let all = Part::ALL.into_iter().map(|part| (part, profile.ambient.part(part)));
     let lumps = all.map(|(part, bytes)| match part {
         Part::Optimizer if profile.walk != Walk::Update => {
-            let count = profile.graphs.parameters.iter().len() * 2;
+            let count = profile.graphs.moments().count();
             Holder { count, each: None, ..Holder::lump(part, what(part), bytes) }
         }
         _ => Holder::lump(part, what(part), bytes),

@@ -36,6 +36,8 @@ impl<'a> Names<'a> {
             Role::Gradient(p) => format!("gradients: {}", self.group(p)),
             Role::FirstMoment(p) => format!("first moments: {}", self.group(p)),
             Role::SecondMoment(p) => format!("second moments: {}", self.group(p)),
+            Role::RowMoment(p) => format!("second moments by rows: {}", self.group(p)),
+            Role::ColumnMoment(p) => format!("second moments by columns: {}", self.group(p)),
             Role::PositionTable => "position table".to_owned(),
             Role::Input(input) => fed(input).to_owned(),
             Role::Activation => self.made(id),

@@ -57,7 +57,7 @@ impl Explanation {
 pub fn explain(costed: &Costed) -> Explanation {
     let peak = &costed.estimate.peak;
     let (when, holders) = match peak.walk {
-        None => (None, holders::saving(&peak.parts)),
+        None => (None, holders::saving(&peak.parts, &costed.graphs())),
         Some(walk) => {
             let graphs = costed.graphs();
             let profile = Profile::of(costed, &graphs, walk);

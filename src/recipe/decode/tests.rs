@@ -38,8 +38,8 @@ fn what_was_probably_meant_by_a_value_comes_first() {
         ("Budget(steps: 20)", "\"90min\"", "write `Budget(time: 90min)`"),
         ("Budget(steps: 20)", "24", "write `Budget(..)`, with `time:`"),
         ("objective: MaskedLm(rate: 25%)", "objective: 25%", "write `MaskedLm(rate: 25%)`"),
-        (ADAM, "optimizer: (clip: 0.5)", "`AdamW(..)`"),
-        (ADAM, "optimizer: dict(clip: 0.5)", "it can only be `AdamW`"),
+        ("WordPiece(vocab: 512)", "(vocab: 512)", "`WordPiece(..)`"),
+        ("WordPiece(vocab: 512)", "dict(vocab: 512)", "it can only be `WordPiece`"),
         (ADAM, "optimizer: AdamW(clip: null)", "leave it out, or write `None`"),
         (ADAM, "optimizer: AdamW(eps: None)", "leave it out: its default is `1e-12`"),
         (ADAM, "optimizer: AdamW(eps: Some(1e-9))", "leave `Some` out"),
@@ -84,7 +84,7 @@ fn of_another_file_altogether_only_that_is_said() {
 
 #[test]
 fn a_struct_without_its_name_is_read_as_the_one_that_has_its_fields() {
-    let found = found(ADAM, "optimizer: (clip: -1)");
+    let found = found("WordPiece(vocab: 512)", "(vocab: 1)");
     let codes: Vec<_> = found.iter().map(|d| d.code.as_str()).collect();
     assert_eq!(codes, ["wrong-type", "out-of-range"]);
 }

@@ -37,7 +37,7 @@ pub use rotary::Rotate;
 pub use rows::{ScatterRows, SelectRows};
 pub use scale::Scale;
 pub use table::{AddTable, TableGradient};
-pub use update::{AdamW, ClipFactor, SUM_CHUNK, SumSquares};
+pub use update::{Adafactor, Adam, AdamW, ClipFactor, Lamb, Lion, Muon, NORM_CHUNK, RAdam, SUM_CHUNK, Sgd, SumSquares};
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -76,7 +76,7 @@ impl Backend {
     }
 }
 
-/// Types of outputs, without memory from the heap: no operation makes more than three.
+/// Types of outputs, without memory from the heap: few operations make more than three.
 pub type Types = SmallVec<[TensorType; 3]>;
 
 /// The types of an operation's inputs and outputs.
@@ -197,5 +197,6 @@ operations! {
     Add, Scale, Dropout,
     SelectRows, ScatterRows,
     CrossEntropy, CrossEntropyGradient,
-    SumSquares, ClipFactor, AdamW,
+    SumSquares, ClipFactor,
+    AdamW, Adam, RAdam, Lamb, Lion, Sgd, Adafactor, Muon,
 }

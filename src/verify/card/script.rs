@@ -164,7 +164,14 @@ pub fn script(op: &Op, shapes: &[Vec<u64>]) -> Script {
             s.outputs(&[sum], &[1]);
         }
         Op::ClipFactor { max } => clip(max.is_some(), shapes.len(), &mut s),
-        Op::AdamW { .. } => adam(count(&shapes[0]), &mut s),
+        Op::AdamW { .. }
+        | Op::Adam { .. }
+        | Op::RAdam { .. }
+        | Op::Lamb { .. }
+        | Op::Lion { .. }
+        | Op::Sgd { .. }
+        | Op::Adafactor { .. }
+        | Op::Muon { .. } => update(op, shapes, &mut s),
     }
     s.end()
 }
@@ -637,10 +644,75 @@ fn clip(clips: bool, inputs: usize, s: &mut Script) {
     s.outputs(&[both], &[2]);
 }
 
-fn adam(n: u64, s: &mut Script) {
-    let [w, g, m, v] = [0, 1, 2, 3].map(|x| s.shape(x, &[n]));
-    let factor = s.push(Step::Piece(4, 1, 1));
+/// Weight, gradient and what is kept are flat; norm and clip factor come last.
+fn update(op: &Op, shapes: &[Vec<u64>], s: &mut Script) {
+    let n = count(&shapes[0]);
+    let last = shapes.len() - 1;
+    let [w, g] = [0, 1].map(|x| s.shape(x, &[n]));
+    let factor = s.push(Step::Piece(last, 1, 1));
     let g = s.both(g, factor);
+    let moments: Vec<usize> = (2..last).map(|x| s.shape(x, &[count(&shapes[x])])).collect();
+    let made = match (op, moments.as_slice()) {
+        (Op::AdamW { .. }, [m, v]) => {
+            let (step, m, v) = moment_step(g, *m, *v, s);
+            let w = s.each(w);
+            vec![s.both(w, step), m, v]
+        }
+        (Op::Lamb { .. }, [m, v]) => {
+            let (step, m, v) = moment_step(g, *m, *v, s);
+            vec![by_length(w, step, &shapes[0], s), m, v]
+        }
+        (Op::Adafactor { momentum, .. }, kept) => {
+            let (first, second) = kept.split_at(usize::from(*momentum > 0.0));
+            adafactor(w, g, first, second, &shapes[0], s)
+        }
+        (Op::Muon { nesterov, .. }, [m]) => {
+            let (m, u) = with_momentum(*m, g, *nesterov, s);
+            let x = orthogonal(u, &shapes[0], s);
+            let step = s.each(x);
+            let w = s.each(w);
+            vec![s.both(w, step), m]
+        }
+        (Op::Lion { .. }, [m]) => {
+            let (share, part) = (s.each(*m), s.each(g));
+            let step = s.both(share, part);
+            let step = s.each(step);
+            let (m, part) = (s.each(*m), s.each(g));
+            let m = s.both(m, part);
+            let w = s.each(w);
+            vec![s.both(w, step), m]
+        }
+        _ => {
+            let decay = s.each(w);
+            let g = s.both(g, decay);
+            coupled(op, w, g, &moments, s)
+        }
+    };
+    let flat: Vec<u64> = [n].into_iter().chain(shapes[2..last].iter().map(|shape| count(shape))).collect();
+    s.outputs(&made, &flat);
+}
+
+/// With decay in the gradient.
+fn coupled(op: &Op, w: usize, g: usize, moments: &[usize], s: &mut Script) -> Vec<usize> {
+    match *moments {
+        [m, v] => {
+            let (step, m, v) = moment_step(g, m, v, s);
+            vec![s.both(w, step), m, v]
+        }
+        [m] => {
+            let (m, step) = with_momentum(m, g, matches!(op, Op::Sgd { nesterov: true, .. }), s);
+            let step = s.each(step);
+            vec![s.both(w, step), m]
+        }
+        _ => {
+            let step = s.each(g);
+            vec![s.both(w, step)]
+        }
+    }
+}
+
+/// Both moments, and the first over the root of the second.
+fn moment_step(g: usize, m: usize, v: usize, s: &mut Script) -> (usize, usize, usize) {
     let m = s.each(m);
     let part = s.each(g);
     let m = s.both(m, part);
@@ -650,8 +722,116 @@ fn adam(n: u64, s: &mut Script) {
     let v = s.both(v, square);
     let root = s.each(v);
     let step = s.both(m, root);
+    (s.each(step), m, v)
+}
+
+/// The momentum, and the step: the momentum itself, or the gradient and what of the momentum lies ahead.
+fn with_momentum(m: usize, g: usize, nesterov: bool, s: &mut Script) -> (usize, usize) {
+    let m = s.each(m);
+    let m = s.both(m, g);
+    if !nesterov {
+        return (m, m);
+    }
+    let ahead = s.each(m);
+    (m, s.both(g, ahead))
+}
+
+/// The root of the sum of squares, rows first.
+fn length(x: usize, shape: &[u64], s: &mut Script) -> usize {
+    let rows = if shape.len() == 2 { shape[0] } else { 1 };
+    let x = s.shape(x, &[rows, count(shape) / rows.max(1)]);
+    let square = s.both(x, x);
+    let sums = s.fold(square, 1);
+    let sum = s.fold(sums, 0);
+    let sum = s.shape(sum, &[1]);
+    s.each(sum)
+}
+
+/// The weight after a step that is scaled to its length.
+fn by_length(w: usize, step: usize, shape: &[u64], s: &mut Script) -> usize {
+    let decay = s.each(w);
+    let step = s.both(step, decay);
+    let (of_weight, of_step) = (length(w, shape, s), length(step, shape, s));
+    let rest = s.each(of_weight);
+    let of_step = s.each(of_step);
+    let ratio = s.both(of_weight, of_step);
+    let ratio = s.both(ratio, rest);
+    let ratio = s.each(ratio);
+    let step = s.both(step, ratio);
+    s.both(w, step)
+}
+
+/// A step no longer than it may be, by a second moment in two parts or in one.
+fn adafactor(w: usize, g: usize, first: &[usize], second: &[usize], shape: &[u64], s: &mut Script) -> Vec<usize> {
+    let (u, second) = if let (&[r, c], &[rows, columns]) = (second, shape) {
+        let g = s.shape(g, &[rows, columns]);
+        let square = s.both(g, g);
+        let square = s.each(square);
+        let mut mean = |kept: usize, dimension: usize, extent: u64| {
+            let kept = s.each(kept);
+            let mean = s.fold(square, dimension);
+            let mean = s.shape(mean, &[extent]);
+            let mean = s.each(mean);
+            s.both(kept, mean)
+        };
+        let (r, c) = (mean(r, 1, rows), mean(c, 0, columns));
+        let all = s.fold(r, 0);
+        let by_row = s.both(r, all);
+        let by_row = s.each(by_row);
+        let by_row = s.shape(by_row, &[rows, 1]);
+        let by_column = s.each(c);
+        let by_column = s.shape(by_column, &[1, columns]);
+        let u = s.both(g, by_row);
+        let u = s.both(u, by_column);
+        (s.shape(u, &[count(shape)]), vec![r, c])
+    } else {
+        let v = second.first().copied().unwrap_or(0);
+        let square = s.both(g, g);
+        let square = s.each(square);
+        let v = s.each(v);
+        let v = s.both(v, square);
+        let root = s.each(v);
+        (s.both(g, root), vec![v])
+    };
+    let limit = length(u, shape, s);
+    let limit = s.each(limit);
+    let mask = s.make(&[1], &[]);
+    let limit = s.both(limit, mask);
+    let u = s.both(u, limit);
+    let (step, first) = match first {
+        [m] => {
+            let m = s.each(*m);
+            let part = s.each(u);
+            let m = s.both(m, part);
+            (m, vec![m])
+        }
+        _ => (u, Vec::new()),
+    };
     let step = s.each(step);
     let w = s.each(w);
-    let w = s.both(w, step);
-    s.outputs(&[w, m, v], &[n; 3]);
+    [vec![s.both(w, step)], first, second].concat()
+}
+
+/// How often a momentum goes through the polynomial that makes it orthogonal.
+const ROUNDS: usize = 5;
+
+/// A momentum, made orthogonal from the side on which it is shorter; flat.
+fn orthogonal(u: usize, shape: &[u64], s: &mut Script) -> usize {
+    let tall = shape[0] > shape[1];
+    let by = length(u, shape, s);
+    let by = s.each(by);
+    let x = s.both(u, by);
+    let mut x = s.shape(x, shape);
+    for _ in 0..ROUNDS {
+        let turned = s.swap(x, 0, 1);
+        let gram = if tall { s.product(turned, x) } else { s.product(x, turned) };
+        let square = s.product(gram, gram);
+        let square = s.each(square);
+        let gram = s.each(gram);
+        let polynomial = s.both(square, gram);
+        let product = if tall { s.product(x, polynomial) } else { s.product(polynomial, x) };
+        x = s.each(x);
+        x = s.both(x, product);
+    }
+    s.shape(x, &[count(shape)])
 }

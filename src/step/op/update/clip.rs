@@ -1,10 +1,10 @@
-//! From gradients to weights: the global norm, its clipping, AdamW.
+//! The norm of the whole gradient, and its clipping.
 
 use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 
-use super::chain::Handle;
-use super::{Chain, Host, Rule, Signature, Types, Words};
+use crate::step::op::chain::Handle;
+use crate::step::op::{Chain, Host, Rule, Signature, Types, Words};
 use crate::step::tensor::TensorType;
 use crate::units::Bytes;
 
@@ -83,56 +83,5 @@ impl Rule for ClipFactor {
         };
         let both = c.cat([norm, factor], 2);
         c.output(both);
-    }
-}
-
-/// (weight, gradient, first moment, second moment, norm and factor `[2]`) → the three updated.
-///
-/// Loshchilov & Hutter 2019, as PyTorch computes it: g ← factor·g; m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²;
-/// w ← w·(1 − lr·decay) − lr·(m/(1−β₁ᵗ))/(√(v/(1−β₂ᵗ)) + eps). Rate and t are inputs of the step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AdamW {
-    /// β₁ and β₂.
-    pub betas: (f64, f64),
-    /// Added to the root of the second moment.
-    pub eps: f64,
-    /// Decoupled weight decay; zero for parameters that do not decay.
-    pub weight_decay: f64,
-}
-
-impl Rule for AdamW {
-    fn name(&self) -> &'static str {
-        "AdamW"
-    }
-
-    fn outputs(&self, inputs: &[TensorType]) -> Types {
-        smallvec![inputs[0], inputs[2], inputs[3]]
-    }
-
-    fn plain(&self, types: Signature<'_>, c: &mut Chain) {
-        let [w, g, m, v, clip] = [0, 1, 2, 3, 4].map(|i| c.flat(types, i));
-        let factor = c.slice(clip, 1, 1);
-        let g = c.binary(g, factor);
-        let (m, same) = (c.unary(m), c.again(&g));
-        let part = c.unary(same);
-        let m = c.binary(m, part);
-        let (v, same) = (c.unary(v), c.again(&g));
-        let square = c.binary(same, g);
-        let square = c.unary(square);
-        let v = c.binary(v, square);
-        let root = c.again(&v);
-        let root = c.unary(root);
-        let same = c.again(&m);
-        let step = c.binary(same, root);
-        let step = c.unary(step);
-        let w = c.unary(w);
-        let w = c.binary(w, step);
-        for made in [w, m, v] {
-            c.output(made);
-        }
-    }
-
-    fn in_place(&self) -> &'static [(usize, usize)] {
-        &[(0, 0), (2, 1), (3, 2)]
     }
 }
