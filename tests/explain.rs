@@ -277,6 +277,12 @@ fn written(x: f64, ty: &TypeInfo) -> Vec<(String, Value)> {
         TypeInfo::Work => vec![(format!("{x:.0}FLOP"), whole)],
         TypeInfo::Pair => vec![(format!("(0.9, {x:e})"), json!([0.9, x]))],
         TypeInfo::AutoCount => vec![(format!("{x:.0}"), json!({"Fixed": whole}))],
+        TypeInfo::Portion => vec![
+            (format!("Steps({x:.0})"), json!({"Steps": whole})),
+            (format!("Tokens({x:.0})"), json!({"Tokens": whole})),
+            (format!("{x:e}s"), json!({"Time": x})),
+            (format!("{:e}%", x * 100.0), json!({"Share": x})),
+        ],
         TypeInfo::Interval => vec![
             (format!("{x:.0}"), json!({"Steps": whole})),
             (format!("{x:e}s"), json!({"Time": x})),

@@ -182,7 +182,7 @@ fn the_excuses_are_these() {
             init: Normal(std: 0.02)),
         objective: (rate: Ratio(0.25), prediction: Sparse(), protect_special: true), batch: Constant(size: 8), micro_batch: Fixed(4), recompute: Auto(),
         optimizer: AdamW(betas: (0.9, 0.98), eps: 1e-12, weight_decay: 0.01, decay: Everything(), clip: Some(0.5)),
-        lr: Constant(rate: 1e-3), evaluation: (every: Steps(5), sequences: 512), checkpoint: (every: Time(Seconds(600.0)), keep: 2))"#;
+        lr: Constant(rate: 1e-3), arithmetic: Exact(), evaluation: (every: Steps(5), sequences: 512), checkpoint: (every: Time(Seconds(600.0)), keep: 2))"#;
     let takes = |text: &str| (ours(text).is_ok(), theirs(text, Newtypes::Named).is_ok());
     assert_eq!(takes(PLAIN), (true, true));
     let (only_we, only_they) = ((true, false), (false, true));
@@ -229,6 +229,8 @@ fn rules_only_refuse() {
         Code::OddIntermediate,
         Code::NothingMasked,
         Code::MicroBatchExceedsBatch,
+        Code::CooldownUnforeseen,
+        Code::SchedulePoints,
     ];
     let mut seen = BTreeSet::new();
     for seed in 0..RECIPES {

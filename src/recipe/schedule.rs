@@ -15,6 +15,8 @@ mod course;
 mod masks;
 mod moment;
 mod rate;
+#[cfg(test)]
+mod tests;
 
 pub use self::batch::StageEnd;
 pub use self::moment::Moment;

@@ -63,7 +63,8 @@ fn variant(entry: &Entry, info: &RecordInfo, choice: &ChoiceInfo) -> String {
     let others: Vec<String> = choice.variants.iter().filter(|v| v.name != info.name).map(|v| format!("`{}`", v.name)).collect();
     let others = if others.is_empty() { "the only one yet".to_owned() } else { format!("beside {}", others.join(", ")) };
     let mut out = format!("{}\n\n{}\n", entry.path(), paragraph("", 2, info.doc));
-    let _ = writeln!(out, "  {:11}`{}`, {others}\n  {:11}`{}`", "choice for", entry.setting(), "written", head(info));
+    out.push_str(&paragraph(&format!("  {:11}", "choice for"), 13, &format!("`{}`, {others}", entry.setting())));
+    let _ = writeln!(out, "  {:11}`{}`", "written", head(info));
     let table = fields(info, 2);
     if !table.is_empty() {
         let _ = write!(out, "\n{table}");

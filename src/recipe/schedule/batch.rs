@@ -42,7 +42,7 @@ impl Recipe {
     }
 
     /// Sequences of a step as the official code counts them: linear growth, a micro-batch ahead of the whole ones.
-    fn official_batch(&self, moment: &Moment, micro_batch: u64) -> u64 {
+    pub fn official_batch(&self, moment: &Moment, micro_batch: u64) -> u64 {
         let Batch::Ramp { to, until } = &self.batch else { return self.full_batch() };
         let (course, full, micro) = (Course::of_budget(self, moment), *to as f64, micro_batch as f64);
         let wanted = match until {
