@@ -1,6 +1,6 @@
 //! Schedules, batch ramps and mask counts against what the official code of the paper prints: `golden/schedules.json`.
 //!
-//! Official arithmetic reproduces all of it; exact arithmetic agrees wherever whole fake steps and progress meet.
+//! `counting: Official(..)` reproduces all of it; `Exact` agrees wherever whole fake steps and progress meet.
 
 #![allow(clippy::unwrap_used, clippy::float_cmp, clippy::indexing_slicing, reason = "a test may panic, and compares exact values")]
 
@@ -86,7 +86,7 @@ impl<'g> Official<'g> {
     fn officially(&self, peak: &str) -> Recipe {
         let portion = |n: u64| if n == 0 { "0%".to_owned() } else { format!("Steps({n})") };
         let (steps, by_budget) = (self.steps, self.by_budget);
-        recipe(&format!("{} arithmetic: Official(steps: {steps}, by_budget: {by_budget}),", self.lr(peak, portion)))
+        recipe(&format!("{} counting: Official(steps: {steps}, by_budget: {by_budget}),", self.lr(peak, portion)))
     }
 
     fn exactly(&self) -> Recipe {
@@ -133,7 +133,7 @@ fn everything_printed_is_looked_at() {
 }
 
 #[test]
-fn official_arithmetic_is_that_of_the_official_code() {
+fn official_rates_are_those_of_the_official_code() {
     for (key, entry) in golden()["lr"].as_object().unwrap() {
         let official = Official::of(key);
         let (factors, rates) = (official.officially("1"), official.officially("1e-3"));
@@ -151,7 +151,7 @@ fn official_arithmetic_is_that_of_the_official_code() {
 }
 
 #[test]
-fn exact_arithmetic_agrees_at_the_points_where_both_meet() {
+fn exact_rates_agree_at_the_points_where_both_meet() {
     for (key, entry) in golden()["lr"].as_object().unwrap() {
         let official = Official::of(key);
         let recipe = official.exactly();
@@ -205,7 +205,7 @@ fn what_fails_there_works_here() {
 fn the_trajectory_of_the_paper_s_schedule() {
     let golden = golden();
     let rates = golden["lr_trajectory_budget_triangle2"]["lr"].as_array().unwrap();
-    let recipe = recipe("lr: Triangle(peak: 1e-3, start: 25%, peak_at: 75%), arithmetic: Official(steps: 900_000),");
+    let recipe = recipe("lr: Triangle(peak: 1e-3, start: 25%, peak_at: 75%), counting: Official(steps: 900_000),");
     assert_eq!(rates.len(), 41);
     for (second, golden) in (0u64..).zip(rates) {
         let progress = progress(second as f64, 40.0 / 3600.0);
@@ -223,7 +223,7 @@ fn batch_ramps_are_the_same_to_the_sequence() {
             None => entry["ramp"].to_string(),
         };
         let batch = format!("batch: Ramp(to: {to}, until: {until}), micro_batch: {micro},");
-        let (official, exact) = (recipe(&format!("{batch} arithmetic: Official(steps: {steps}),")), recipe(&batch));
+        let (official, exact) = (recipe(&format!("{batch} counting: Official(steps: {steps}),")), recipe(&batch));
         assert_eq!(official.official_batch(&Moment::default(), micro), entry["initial_batch_size"].as_u64().unwrap());
         for point in entry["points"].as_array().unwrap() {
             let moment = moment(point, entry["budget_hours"].as_f64().unwrap());
@@ -244,7 +244,7 @@ fn batch_ramps_are_the_same_to_the_sequence() {
 
 #[test]
 fn the_full_batch_of_the_paper_is_86_micro_batches_divided_by_85() {
-    let fields = "batch: Ramp(to: 8192, until: 60%), micro_batch: 96, arithmetic: Official(steps: 900_000),";
+    let fields = "batch: Ramp(to: 8192, until: 60%), micro_batch: 96, counting: Official(steps: 900_000),";
     let (recipe, moment) = (recipe(fields), Moment { progress: 0.9, micro_steps: 800_000, ..Moment::default() });
     assert_eq!((recipe.accumulation(&moment, 96), recipe.divisor(&moment, 86, 96)), (86, 85));
 }
@@ -255,7 +255,7 @@ fn masks_are_counted_as_the_collator_counts() {
     for row in golden["masking"]["rows"].as_array().unwrap() {
         let [masked, shown, random, kept] = ["masked", "mask_token", "random", "keep"].map(|field| row[field].as_u64().unwrap());
         let objective = format!("objective: MaskedLm(rate: {}),", row["p"]);
-        let official = recipe(&format!("{objective} arithmetic: Official(steps: 900_000),"));
+        let official = recipe(&format!("{objective} counting: Official(steps: 900_000),"));
         assert_eq!((official.masked(), official.mask_counts()), (masked, Some([shown, random])), "{row}");
         assert_eq!(masked - shown - random, kept, "{row}");
         assert_eq!((recipe(&objective).masked(), recipe(&objective).mask_counts()), (masked, None), "{row}");

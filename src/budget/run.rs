@@ -268,7 +268,7 @@ mod tests {
     use crate::budget::estimate_at;
     use crate::recipe::decode::Portion;
     use crate::recipe::schedule::Moment;
-    use crate::recipe::settings::{Arithmetic, Batch, Recipe};
+    use crate::recipe::settings::{Counting, Batch, Recipe};
     use crate::recipe::spending::{Prices, Spent};
     use crate::recipe::testing::recipe;
     use crate::step::recompute::Recompute;
@@ -313,11 +313,11 @@ mod tests {
         {
             let ramps = [0.3, 0.6, 1.0].map(|share| Portion::Share(Ratio(share)));
             let counted = [Portion::Steps(7), Portion::Steps(300), Portion::Tokens(20_001)];
-            for (until, arithmetic) in ramps.into_iter().chain(counted).flat_map(|until| {
-                [Arithmetic::Exact {}, Arithmetic::Official { steps: 5000, by_budget: true }].map(|arithmetic| (until, arithmetic))
+            for (until, counting) in ramps.into_iter().chain(counted).flat_map(|until| {
+                [Counting::Exact {}, Counting::Official { steps: 5000, by_budget: true }].map(|counting| (until, counting))
             }) {
                 let mut recipe = recipe();
-                (recipe.batch, recipe.arithmetic) = (Batch::Ramp { to: 96, until }, arithmetic);
+                (recipe.batch, recipe.counting) = (Batch::Ramp { to: 96, until }, counting);
                 (recipe.budget.steps, recipe.budget.tokens) = (steps, tokens);
                 let e = estimate_at(&recipe, &device, 4, Recompute::NOTHING);
                 let prices = Prices { tokens: e.micro_tokens, flops: 1.0, ..Prices::default() };

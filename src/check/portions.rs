@@ -3,7 +3,7 @@
 use super::Costed;
 use crate::diag::{Code, Diagnostic};
 use crate::recipe::decode::{Places, Portion};
-use crate::recipe::settings::{Arithmetic, Batch};
+use crate::recipe::settings::{Counting, Batch};
 use crate::units::Tokens;
 
 /// A warning for each.
@@ -27,7 +27,7 @@ pub(super) fn never_over(costed: &Costed, places: &Places) -> Vec<Diagnostic> {
 /// How much of the run a portion is: of the budget where that limits the same, else of the run as it is estimated.
 fn part_of_run(costed: &Costed, portion: &Portion) -> f64 {
     let (recipe, run) = (&costed.recipe, &costed.estimate.run);
-    if let (Arithmetic::Official { steps, .. }, Portion::Steps(n)) = (&recipe.arithmetic, portion) {
+    if let (Counting::Official { steps, .. }, Portion::Steps(n)) = (&recipe.counting, portion) {
         return *n as f64 / *steps as f64;
     }
     portion.share_of(&recipe.budget).unwrap_or_else(|| match portion {

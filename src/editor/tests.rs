@@ -71,7 +71,7 @@ fn sorted(marked: &str) -> String {
 fn the_fields_that_are_not_given_are_offered_those_that_are_needed_first() {
     assert_eq!(
         labels("Recipe(name: \"x\", ‸)"),
-        "budget data model objective batch optimizer lr seed micro_batch recompute arithmetic evaluation checkpoint ..import(\"\")"
+        "budget data model objective batch optimizer lr seed micro_batch recompute counting evaluation checkpoint ..import(\"\")"
     );
     assert_eq!(labels("Recipe(model: Encoder(width: 1, depth: 2, ‸heads: 3))"), "sequence feed_forward norm init ..import(\"\")");
     assert_eq!(sorted("Recipe(model: Encoder(‸))"), MODEL);

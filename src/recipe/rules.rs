@@ -1,7 +1,7 @@
 //! Rules between fields: what no single field's range can say.
 
 use super::decode::{Interval, MicroBatch, Places, Portion};
-use super::settings::{Arithmetic, Batch, FeedForward, LearningRate, Prediction, Recipe};
+use super::settings::{Counting, Batch, FeedForward, LearningRate, Prediction, Recipe};
 use crate::diag::{Code, Diagnostic};
 
 /// A rule and the fields that it needs: where one of them could not be read, the rule is silent.
@@ -28,7 +28,7 @@ const RULES: [Rule; 14] = [
     rule(&["micro_batch", "batch"], batch_has_divisors),
     rule(&["evaluation.every", "budget"], evaluated_within_budget),
     rule(&["checkpoint.every", "budget"], saved_within_budget),
-    rule(&["lr", "budget", "arithmetic"], cooldown_is_foreseen),
+    rule(&["lr", "budget", "counting"], cooldown_is_foreseen),
     rule(&["lr"], points_ascend),
 ];
 
@@ -216,7 +216,7 @@ fn due_within_budget(recipe: &Recipe, every: Interval, places: &Places, field: &
 /// When a cooldown has to begin must be known before the run is over.
 fn cooldown_is_foreseen(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     let cooldown = recipe.lr.cooldown()?;
-    let official_steps = matches!((cooldown, &recipe.arithmetic), (Portion::Steps(_), Arithmetic::Official { .. }));
+    let official_steps = matches!((cooldown, &recipe.counting), (Portion::Steps(_), Counting::Official { .. }));
     if official_steps || cooldown.share_of(&recipe.budget).is_some() {
         return None;
     }

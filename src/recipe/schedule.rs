@@ -6,7 +6,7 @@
 //! # Deviations from the official code
 //!
 //! The paper's code is "Cramming: Training a Language Model on a Single GPU in One Day" (Geiping & Goldstein); its numbers are reproduced by
-//! `arithmetic: Official(..)` and held against what it prints in `tests/golden.rs`. Exact arithmetic differs, and why:
+//! `counting: Official(..)` and held against what it prints in `tests/golden.rs`. Counted exactly, the following differs:
 //!
 #![doc = include_str!("schedule/deviations.md")]
 

@@ -38,7 +38,7 @@ record! {
         /// The learning rate as a function of progress through the budget.
         lr: LearningRate;
         /// How schedules are counted: exactly, or as the official code of the paper counts.
-        arithmetic: Arithmetic = "Exact";
+        counting: Counting = "Exact";
         /// Loss on held-back text with fixed masks.
         evaluation: Evaluation = "Evaluation()";
         /// How often the run is saved.
@@ -375,7 +375,7 @@ choice! {
 
 choice! {
     /// How schedules, the batch ramp and masks are counted.
-    Arithmetic {
+    Counting {
         /// Progress is what it is; a step is the mean over its micro-batches; of the masked tokens each is drawn 8 : 1 : 1.
         Exact {}
         /// As the official code of the paper counts, to compare with it: progress in whole fake steps, the ramp a micro-batch ahead, the loss divided by whole micro-batches, masks by count.

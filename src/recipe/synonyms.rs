@@ -133,7 +133,7 @@ pub const FIELD_SYNONYMS: &[(&str, &str)] = &[
     ("warmup_tokens", "lr.warmup"),
     ("warmup_epochs", "lr.warmup"),
     ("decay_steps", "lr.cooldown"),
-    ("compat", "arithmetic"),
+    ("compat", "counting"),
 ];
 
 /// Fields by which other programs take over another file: Hydra's defaults, bases of mmcv, Docker's and GitLab's includes, ESLint's extends.

@@ -23,7 +23,7 @@ pub struct Recipe {
     pub recompute: Recomputation,
     pub optimizer: Optimizer,
     pub lr: LearningRate,
-    pub arithmetic: Arithmetic,
+    pub counting: Counting,
     pub evaluation: Evaluation,
     pub checkpoint: Checkpoint,
 }
@@ -171,7 +171,7 @@ pub enum LearningRate {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub enum Arithmetic {
+pub enum Counting {
     Exact {},
     Official { steps: u64, by_budget: bool },
 }

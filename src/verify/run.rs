@@ -3,7 +3,7 @@
 use super::book::close;
 use super::format::{Content, Limit, WalkName};
 use super::model::full_batch;
-use super::recipe::{Arithmetic, Batch, Interval, Portion};
+use super::recipe::{Counting, Batch, Interval, Portion};
 use super::{At, Book, Law};
 use crate::units::{Flops, Tokens};
 
@@ -123,9 +123,9 @@ impl Run<'_> {
             Portion::Tokens(n) => spent.micro_steps.saturating_mul(self.content.micro_tokens) as f64 / n as f64,
             Portion::Time(time) => spent.seconds / time.0,
         };
-        let grown = match self.content.recipe.arithmetic {
-            Arithmetic::Exact {} => (over * to as f64 / micro as f64).ceil() as u64,
-            Arithmetic::Official { steps, .. } => self.official(spent, (over, progress), steps as f64).saturating_add(1),
+        let grown = match self.content.recipe.counting {
+            Counting::Exact {} => (over * to as f64 / micro as f64).ceil() as u64,
+            Counting::Official { steps, .. } => self.official(spent, (over, progress), steps as f64).saturating_add(1),
         };
         grown.clamp(1, full)
     }

@@ -3,7 +3,7 @@
 use super::Moment;
 use super::course::Course;
 use crate::recipe::decode::Portion;
-use crate::recipe::settings::{Arithmetic, Batch, Recipe};
+use crate::recipe::settings::{Counting, Batch, Recipe};
 
 /// Where steps with one accumulation end.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,7 +21,7 @@ impl Recipe {
     /// micro-batch does not divide it.
     pub fn accumulation(&self, moment: &Moment, micro_batch: u64) -> u64 {
         let Batch::Ramp { to, until } = &self.batch else { return self.full_batch().div_ceil(micro_batch) };
-        if self.arithmetic != (Arithmetic::Exact {}) {
+        if self.counting != (Counting::Exact {}) {
             return self.official_batch(moment, micro_batch).div_ceil(micro_batch);
         }
         let full = to.div_ceil(micro_batch);
@@ -33,7 +33,7 @@ impl Recipe {
     ///
     /// That is their number; the official code divides by the whole micro-batches of the batch, where it accumulates one more.
     pub fn divisor(&self, moment: &Moment, accumulation: u64, micro_batch: u64) -> u64 {
-        if self.arithmetic == (Arithmetic::Exact {}) {
+        if self.counting == (Counting::Exact {}) {
             return accumulation;
         }
         let batch = self.official_batch(moment, micro_batch);
@@ -72,8 +72,8 @@ impl Recipe {
     /// How much of the batch ramp is over, as it is counted.
     pub fn ramped(&self, moment: &Moment) -> f64 {
         let Batch::Ramp { until, .. } = &self.batch else { return 1.0 };
-        match (until, &self.arithmetic) {
-            (Portion::Steps(n), Arithmetic::Official { .. }) => moment.micro_steps as f64 / *n as f64,
+        match (until, &self.counting) {
+            (Portion::Steps(n), Counting::Official { .. }) => moment.micro_steps as f64 / *n as f64,
             _ => Course::of_budget(self, moment).over(until),
         }
     }

@@ -1,10 +1,10 @@
 //! A moment as a schedule counts it: how far the run is, and how long its portions are.
 //!
-//! Invariant: both arithmetics are one set of formulas, over progress of 1 or over whole steps of the whole number.
+//! Invariant: both ways of counting go through one set of formulas, over a progress of 1 or over whole steps of all.
 
 use super::Moment;
 use crate::recipe::decode::Portion;
-use crate::recipe::settings::{Arithmetic, Budget, Recipe};
+use crate::recipe::settings::{Counting, Budget, Recipe};
 
 /// A moment on the scale that a schedule is drawn on.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +23,8 @@ impl<'r> Course<'r> {
     /// As the learning rate counts.
     pub fn of_rate(recipe: &'r Recipe, moment: &Moment) -> Self {
         let course = Self::of_budget(recipe, moment);
-        match recipe.arithmetic {
-            Arithmetic::Official { by_budget: false, .. } => Self { now: course.micro_steps(), ..course },
+        match recipe.counting {
+            Counting::Official { by_budget: false, .. } => Self { now: course.micro_steps(), ..course },
             _ => course,
         }
     }
@@ -33,11 +33,11 @@ impl<'r> Course<'r> {
     pub fn of_budget(recipe: &'r Recipe, moment: &Moment) -> Self {
         let (progress, budget) = (moment.progress.clamp(0.0, 1.0), &recipe.budget);
         let scale = |now, total, official| Self { now, total, moment: *moment, budget, official };
-        match recipe.arithmetic {
-            Arithmetic::Exact {} => scale(progress, 1.0, false),
+        match recipe.counting {
+            Counting::Exact {} => scale(progress, 1.0, false),
             // The official counter asks for the time from its second call on.
-            Arithmetic::Official { steps, .. } if moment.micro_steps == 0 => scale(0.0, steps as f64, true),
-            Arithmetic::Official { steps, .. } => scale((progress * steps as f64).trunc(), steps as f64, true),
+            Counting::Official { steps, .. } if moment.micro_steps == 0 => scale(0.0, steps as f64, true),
+            Counting::Official { steps, .. } => scale((progress * steps as f64).trunc(), steps as f64, true),
         }
     }
 
@@ -48,7 +48,7 @@ impl<'r> Course<'r> {
 
     /// Whether the official code's ways of following the budget are wanted.
     pub fn is_official_by_budget(&self, recipe: &Recipe) -> bool {
-        self.official && matches!(recipe.arithmetic, Arithmetic::Official { by_budget: true, .. })
+        self.official && matches!(recipe.counting, Counting::Official { by_budget: true, .. })
     }
 
     /// A share of the whole on this scale.

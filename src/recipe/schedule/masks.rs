@@ -1,6 +1,6 @@
 //! How many masked tokens show what.
 
-use crate::recipe::settings::{Arithmetic, Recipe};
+use crate::recipe::settings::{Counting, Recipe};
 use crate::units::Ratio;
 
 impl Recipe {
@@ -10,13 +10,13 @@ impl Recipe {
     }
 
     /// Of the masked tokens of a sequence, how many show `<mask>` and how many a random token, where they are counted out; the rest show
-    /// themselves. In exact arithmetic each is drawn.
+    /// themselves. Counted exactly, each is drawn.
     pub fn mask_counts(&self) -> Option<[u64; 2]> {
         let masked = self.masked();
         let shown = Ratio(0.8).of(masked);
-        match self.arithmetic {
-            Arithmetic::Exact {} => None,
-            Arithmetic::Official { .. } => Some([shown, Ratio(0.9).of(masked) - shown]),
+        match self.counting {
+            Counting::Exact {} => None,
+            Counting::Official { .. } => Some([shown, Ratio(0.9).of(masked) - shown]),
         }
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Moment, StageEnd};
 use crate::recipe::decode::{Pair, Portion};
-use crate::recipe::settings::{Arithmetic, Batch, LearningRate, Recipe};
+use crate::recipe::settings::{Counting, Batch, LearningRate, Recipe};
 use crate::recipe::testing::recipe;
 use crate::units::{Ratio, Seconds};
 
@@ -16,19 +16,19 @@ fn moment(progress: f64) -> Moment {
     Moment { progress, seconds: progress * 2e4, steps, micro_steps: 3 * steps, tokens: 1000 * steps }
 }
 
-fn with(lr: LearningRate, arithmetic: Arithmetic) -> Recipe {
-    let mut recipe = Recipe { lr, arithmetic, ..recipe() };
+fn with(lr: LearningRate, counting: Counting) -> Recipe {
+    let mut recipe = Recipe { lr, counting, ..recipe() };
     recipe.budget.steps = Some(STEPS);
     (recipe.budget.tokens, recipe.budget.time) = (Some(1000 * STEPS), Some(Seconds(2e4)));
     recipe
 }
 
-fn official() -> Arithmetic {
-    Arithmetic::Official { steps: 3 * STEPS, by_budget: true }
+fn official() -> Counting {
+    Counting::Official { steps: 3 * STEPS, by_budget: true }
 }
 
-fn ramp(until: Portion, arithmetic: Arithmetic) -> Recipe {
-    Recipe { batch: Batch::Ramp { to: 8192, until }, ..with(LearningRate::Constant { rate: 1.0 }, arithmetic) }
+fn ramp(until: Portion, counting: Counting) -> Recipe {
+    Recipe { batch: Batch::Ramp { to: 8192, until }, ..with(LearningRate::Constant { rate: 1.0 }, counting) }
 }
 
 /// The same part of that run, however it is counted.
@@ -83,7 +83,7 @@ proptest! {
     fn rates_are_between_zero_and_the_peak_and_end_where_the_schedule_says(
         lr in schedule(), x in 0.0..1.2f64, counts_officially in any::<bool>(),
     ) {
-        let recipe = with(lr.clone(), if counts_officially { official() } else { Arithmetic::Exact {} });
+        let recipe = with(lr.clone(), if counts_officially { official() } else { Counting::Exact {} });
         let rate = recipe.rate(&moment(x));
         prop_assert!((0.0..=lr.peak() * (1.0 + 1e-12)).contains(&rate), "{rate}");
         if let Some(end) = last(&lr) {
@@ -109,7 +109,7 @@ proptest! {
             LearningRate::Piecewise { peak, .. } => LearningRate::Piecewise { peak, points: vec![Pair(0.1, 0.3), Pair(0.4, 1.0), Pair(0.9, 0.0)] },
             other => other,
         };
-        let recipe = with(shares, Arithmetic::Exact {});
+        let recipe = with(shares, Counting::Exact {});
         let (here, there) = (recipe.rate(&moment(x)), recipe.rate(&moment((x + 1e-9).min(1.0))));
         // The steepest is a warm-up over a thousandth.
         prop_assert!((here - there).abs() <= 1e-5 * lr.peak(), "{here} {there}");
@@ -129,12 +129,12 @@ proptest! {
         let rate = |portion| {
             let lr = LearningRate::Trapezoid { peak: 1.0, warmup: portion, cooldown: portion };
             let cosine = LearningRate::Cosine { peak: 1.0, warmup: portion, end: Ratio(0.1) };
-            [lr, cosine].map(|lr| with(lr, Arithmetic::Exact {}).rate(&moment(x)))
+            [lr, cosine].map(|lr| with(lr, Counting::Exact {}).rate(&moment(x)))
         };
         for (a, b) in rate(counted[0]).into_iter().zip(rate(counted[kind])) {
             prop_assert!((a - b).abs() < 1e-9, "{a} {b}");
         }
-        let accumulation = |portion| ramp(portion, Arithmetic::Exact {}).accumulation(&moment(x), 96);
+        let accumulation = |portion| ramp(portion, Counting::Exact {}).accumulation(&moment(x), 96);
         prop_assert!(accumulation(counted[0]).abs_diff(accumulation(counted[kind])) <= 1);
     }
 
@@ -144,7 +144,7 @@ proptest! {
         at in (0.01..1.0f64).prop_flat_map(portion),
     ) {
         for until in [Portion::Share(Ratio(share)), at] {
-            let recipe = ramp(until, if counts_officially { official() } else { Arithmetic::Exact {} });
+            let recipe = ramp(until, if counts_officially { official() } else { Counting::Exact {} });
             let accumulation = |x: f64| recipe.accumulation(&moment(x), micro);
             let full = 8192u64.div_ceil(micro);
             prop_assert_eq!((accumulation(0.0), accumulation(1.0)), (1, full));
@@ -161,7 +161,7 @@ fn paper() -> LearningRate {
 
 #[test]
 fn the_paper_s_triangle_starts_at_a_quarter_peaks_at_three_quarters_and_lands_on_zero() {
-    let at = |x| with(paper(), Arithmetic::Exact {}).rate(&moment(x));
+    let at = |x| with(paper(), Counting::Exact {}).rate(&moment(x));
     assert_eq!([at(0.0), at(0.75), at(1.0), at(1.5)], [0.25e-3, 1e-3, 0.0, 0.0]);
     assert!((at(0.5) - 0.75e-3).abs() < 1e-18 && (at(0.875) - 0.5e-3).abs() < 1e-18);
 }
@@ -169,15 +169,15 @@ fn the_paper_s_triangle_starts_at_a_quarter_peaks_at_three_quarters_and_lands_on
 #[test]
 fn a_ramp_is_rounded_up_to_whole_micro_batches_and_officially_one_ahead() {
     let until = Portion::Share(Ratio(0.6));
-    let at = |arithmetic: Arithmetic, x| ramp(until, arithmetic).accumulation(&moment(x), 128);
-    assert_eq!([0.0, 0.3, 0.31, 0.6, 1.0].map(|x| at(Arithmetic::Exact {}, x)), [1, 32, 34, 64, 64]);
+    let at = |counting: Counting, x| ramp(until, counting).accumulation(&moment(x), 128);
+    assert_eq!([0.0, 0.3, 0.31, 0.6, 1.0].map(|x| at(Counting::Exact {}, x)), [1, 32, 34, 64, 64]);
     assert_eq!([0.0, 0.3, 0.31, 0.6, 1.0].map(|x| at(official(), x)), [1, 33, 34, 64, 64]);
 }
 
 #[test]
 fn a_stage_ends_where_the_accumulation_grows() {
-    let shares = ramp(Portion::Share(Ratio(0.6)), Arithmetic::Exact {});
-    let counted = ramp(Portion::Time(Seconds(12_000.0)), Arithmetic::Exact {});
+    let shares = ramp(Portion::Share(Ratio(0.6)), Counting::Exact {});
+    let counted = ramp(Portion::Time(Seconds(12_000.0)), Counting::Exact {});
     for accumulation in 1..86 {
         let StageEnd::Progress(end) = shares.stage_end(accumulation, 96) else { panic!() };
         assert_eq!(shares.accumulation(&moment(end - 1e-6), 96), accumulation);
@@ -191,21 +191,21 @@ fn a_stage_ends_where_the_accumulation_grows() {
 
 #[test]
 fn a_step_that_the_budget_cuts_short_is_the_mean_over_what_it_has() {
-    let recipe = |arithmetic| Recipe { batch: Batch::Constant { size: 8192 }, ..with(paper(), arithmetic) };
-    let divisors = |arithmetic: Arithmetic| [86, 40].map(|n| recipe(arithmetic.clone()).divisor(&moment(0.5), n, 96));
-    assert_eq!((divisors(Arithmetic::Exact {}), divisors(official())), ([86, 40], [85, 40]));
+    let recipe = |counting| Recipe { batch: Batch::Constant { size: 8192 }, ..with(paper(), counting) };
+    let divisors = |counting: Counting| [86, 40].map(|n| recipe(counting.clone()).divisor(&moment(0.5), n, 96));
+    assert_eq!((divisors(Counting::Exact {}), divisors(official())), ([86, 40], [85, 40]));
 }
 
 #[test]
 fn a_warm_up_by_the_clock_begins_at_zero_whatever_the_progress() {
     let lr = LearningRate::Linear { peak: 1.0, warmup: Portion::Time(Seconds(10.0)) };
-    let recipe = with(lr.clone(), Arithmetic::Exact {});
+    let recipe = with(lr.clone(), Counting::Exact {});
     assert_eq!((recipe.rate(&Moment { seconds: 1.0, ..Moment::default() }), lr.reads_clock()), (0.1, true));
 }
 
 #[test]
 fn without_warm_up_the_inverse_square_root_begins_at_the_peak() {
     let lr = LearningRate::InverseSqrt { peak: 1.0, warmup: Portion::Share(Ratio(0.0)), cooldown: Portion::Share(Ratio(0.0)) };
-    let recipe = with(lr, Arithmetic::Exact {});
+    let recipe = with(lr, Counting::Exact {});
     assert_eq!([0, 3, 99].map(|steps| recipe.rate(&Moment { steps, ..Moment::default() })), [1.0, 0.5, 0.1]);
 }
