@@ -2,7 +2,12 @@
 //!
 //! `counting: Official(..)` reproduces all of it; `Exact` agrees wherever whole fake steps and progress meet.
 
-#![allow(clippy::unwrap_used, clippy::float_cmp, clippy::indexing_slicing, reason = "a test may panic, and compares exact values")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    clippy::indexing_slicing,
+    reason = "a test may panic, and compares exact values"
+)]
 
 use std::collections::BTreeSet;
 
@@ -157,7 +162,11 @@ fn exact_rates_agree_at_the_points_where_both_meet() {
         let recipe = official.exactly();
         for point in entry["points"].as_array().into_iter().flatten() {
             // The official polynomial decays by micro-steps.
-            let fake = if official.name == "budget-polynomial" { &point["step"] } else { point.get("fake_step").unwrap_or(&point["step"]) };
+            let fake = if official.name == "budget-polynomial" {
+                &point["step"]
+            } else {
+                point.get("fake_step").unwrap_or(&point["step"])
+            };
             let progress = fake.as_f64().unwrap() / official.steps as f64;
             let (ours, golden) = (recipe.rate(&Moment { progress, ..Moment::default() }), point["factor"].as_f64().unwrap());
             if official.name == "budget-cosine-annealing" && progress == 1.0 {
@@ -169,8 +178,11 @@ fn exact_rates_agree_at_the_points_where_both_meet() {
     }
 }
 
+/// The share of the peak at a fake step.
+type Factor = fn(f64) -> f64;
+
 /// What fails in the official code, and what it is here, by the fake step of a thousand.
-const FAILED: [(&str, fn(f64) -> f64); 8] = [
+const FAILED: [(&str, Factor); 8] = [
     ("inverse-sqrt/s1000_w0_c0", |s| 1.0 / (s + 1.0).sqrt()),
     ("budget-inverse-sqrt/s1000_w0_c0", |s| 1.0 / (s + 1.0).sqrt()),
     ("budget-dive/s1000_w0_c0", |s| f64::min(1.0, (1000.0 - s) / 500.0)),

@@ -268,7 +268,7 @@ mod tests {
     use crate::budget::estimate_at;
     use crate::recipe::decode::Portion;
     use crate::recipe::schedule::Moment;
-    use crate::recipe::settings::{Counting, Batch, Recipe};
+    use crate::recipe::settings::{Batch, Counting, Recipe};
     use crate::recipe::spending::{Prices, Spent};
     use crate::recipe::testing::recipe;
     use crate::step::recompute::Recompute;

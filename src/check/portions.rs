@@ -3,7 +3,7 @@
 use super::Costed;
 use crate::diag::{Code, Diagnostic};
 use crate::recipe::decode::{Places, Portion};
-use crate::recipe::settings::{Counting, Batch};
+use crate::recipe::settings::{Batch, Counting};
 use crate::units::Tokens;
 
 /// A warning for each.
@@ -15,11 +15,13 @@ pub(super) fn never_over(costed: &Costed, places: &Places) -> Vec<Diagnostic> {
     let ramp = ramp.filter(|ramp| part_of_run(costed, ramp) > 1.0);
     let warmup = warmup.map(|warmup| {
         let message = "the warm-up is not over before the budget ends";
-        said(costed, places, "lr.warmup", &warmup, message).help("the peak is never reached; a share such as `warmup: 6%` fits every budget")
+        said(costed, places, "lr.warmup", &warmup, message)
+            .help("the peak is never reached; a share such as `warmup: 6%` fits every budget")
     });
     let ramp = ramp.map(|ramp| {
         let message = "the batch ramp is not over before the budget ends";
-        said(costed, places, "batch.until", &ramp, message).help("the full batch is never reached; a share such as `until: 60%` fits every budget")
+        said(costed, places, "batch.until", &ramp, message)
+            .help("the full batch is never reached; a share such as `until: 60%` fits every budget")
     });
     warmup.into_iter().chain(ramp).collect()
 }

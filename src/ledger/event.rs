@@ -184,7 +184,17 @@ mod tests {
     use super::*;
 
     fn step(step: u64, progress: f64) -> Event {
-        Event::Step { step, progress, accumulation: 1, rate: 1e-3, loss: 0.1 + 0.2, norm: 1.0, tokens: step, elapsed: 0.0, clock: None }
+        Event::Step {
+            step,
+            progress,
+            accumulation: 1,
+            rate: 1e-3,
+            loss: 0.1 + 0.2,
+            norm: 1.0,
+            tokens: step,
+            elapsed: 0.0,
+            clock: None,
+        }
     }
 
     #[test]

@@ -289,7 +289,9 @@ mod tests {
 
     #[test]
     fn variants_and_structs_may_stand_on_the_way_or_be_left_out() {
-        for topic in ["lr.Triangle.peak_at", "lr.peak_at", "Triangle.peak_at", "LearningRate.peak_at", "recipe.lr.peak_at", "peak_at"] {
+        for topic in
+            ["lr.Triangle.peak_at", "lr.peak_at", "Triangle.peak_at", "LearningRate.peak_at", "recipe.lr.peak_at", "peak_at"]
+        {
             assert_eq!(paths(topic), ["lr.Triangle.peak_at"], "{topic}");
         }
         assert_eq!(paths("lr.cycles"), ["lr.CosineRestarts.cycles", "lr.MultiCycle.cycles"]);

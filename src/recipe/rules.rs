@@ -1,7 +1,7 @@
 //! Rules between fields: what no single field's range can say.
 
 use super::decode::{Interval, MicroBatch, Places, Portion};
-use super::settings::{Counting, Batch, FeedForward, LearningRate, Prediction, Recipe};
+use super::settings::{Batch, Counting, FeedForward, LearningRate, Prediction, Recipe};
 use crate::diag::{Code, Diagnostic};
 
 /// A rule and the fields that it needs: where one of them could not be read, the rule is silent.
@@ -280,7 +280,10 @@ mod tests {
         let cooled = |cooldown| lr(LearningRate::Ramp { peak: 1e-3, cooldown });
         assert_eq!((codes(cooled(Portion::Tokens(9))), codes(cooled(Portion::Steps(9))).len()), (vec!["cooldown-unforeseen"], 0));
         let points = |points| lr(LearningRate::Piecewise { peak: 1e-3, points });
-        assert_eq!((codes(points(vec![])), codes(points(vec![Pair(0.5, 0.0), Pair(0.4, 0.0)]))), (vec!["schedule-points"], vec!["schedule-points"]));
+        assert_eq!(
+            (codes(points(vec![])), codes(points(vec![Pair(0.5, 0.0), Pair(0.4, 0.0)]))),
+            (vec!["schedule-points"], vec!["schedule-points"])
+        );
         let batch = |size| move |r: &mut Recipe| (r.batch, r.micro_batch) = (Batch::Constant { size }, MicroBatch::Auto);
         assert_eq!((codes(batch(4099)), codes(batch(4096)).len()), (vec!["batch-without-divisors"], 0));
     }

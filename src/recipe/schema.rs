@@ -57,9 +57,7 @@ impl fmt::Display for TypeInfo {
             Self::Flag => f.write_str("`true` or `false`"),
             Self::Pair => f.write_str("two numbers such as `(0.9, 0.98)`"),
             Self::Interval => f.write_str("a share such as `5%`, a duration such as `10min` or a number of steps"),
-            Self::Portion => {
-                f.write_str("a share such as `6%`, a number of steps, a duration such as `10min` or `Tokens(..)`")
-            }
+            Self::Portion => f.write_str("a share such as `6%`, a number of steps, a duration such as `10min` or `Tokens(..)`"),
             Self::AutoCount => f.write_str("`Auto` or a whole number"),
             Self::List(item) => write!(f, "a list of {}", item()),
             Self::Record(record) => write!(f, "`{}(..)`", record.name),

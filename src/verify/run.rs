@@ -3,7 +3,7 @@
 use super::book::close;
 use super::format::{Content, Limit, WalkName};
 use super::model::full_batch;
-use super::recipe::{Counting, Batch, Interval, Portion};
+use super::recipe::{Batch, Counting, Interval, Portion};
 use super::{At, Book, Law};
 use crate::units::{Flops, Tokens};
 

@@ -2,7 +2,9 @@
 
 use cramplan::units::{Bytes, FlopRate, Flops, Ratio, Seconds, Tokens};
 use cramplan::verify::format::{Content, DType, Limit, Op, Operation, Pass, Place, Role, Stage, WalkName};
-use cramplan::verify::recipe::{Batch, Decay, FeedForward, Interval, MicroBatch, Norm, Optimizer, Portion, Prediction, Tokenizer};
+use cramplan::verify::recipe::{
+    Batch, Decay, FeedForward, Interval, MicroBatch, Norm, Optimizer, Portion, Prediction, Tokenizer,
+};
 
 use WalkName::{Evaluate, First, Further, Update};
 
@@ -396,7 +398,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     }),
     t("the ramp is steeper", "run", |c| match &mut c.recipe.batch {
         Batch::Ramp { until: Portion::Share(until), .. } => Some(until.0 /= 2.0),
-        Batch::Constant { .. } => None,
+        Batch::Ramp { .. } | Batch::Constant { .. } => None,
     }),
     t("the budget has fewer steps", "run", |c| c.recipe.budget.steps.as_mut().map(|steps| *steps -= 1)),
     t("the budget has fewer tokens", "run", |c| c.recipe.budget.tokens.as_mut().map(|tokens| *tokens /= 2)),

@@ -61,9 +61,7 @@ impl Decode for Portion {
         let x = q.number.as_f64();
         match q.dimension {
             Dimension::Time => cx.within(value, x, Some(&Self::range_of("Time"))).map(|()| Self::Time(Seconds(x))),
-            Dimension::Plain if x > 1.0 => {
-                cx.count(value, &TypeInfo::Portion, Some(&Self::range_of("Steps"))).map(Self::Steps)
-            }
+            Dimension::Plain if x > 1.0 => cx.count(value, &TypeInfo::Portion, Some(&Self::range_of("Steps"))).map(Self::Steps),
             _ => cx.within(value, x, range).map(|()| Self::Share(Ratio(x))),
         }
     }

@@ -3,7 +3,7 @@
 use super::Moment;
 use super::course::Course;
 use crate::recipe::decode::Portion;
-use crate::recipe::settings::{Counting, Batch, Recipe};
+use crate::recipe::settings::{Batch, Counting, Recipe};
 
 /// Where steps with one accumulation end.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,7 +4,7 @@
 
 use super::Moment;
 use crate::recipe::decode::Portion;
-use crate::recipe::settings::{Counting, Budget, Recipe};
+use crate::recipe::settings::{Budget, Counting, Recipe};
 
 /// A moment on the scale that a schedule is drawn on.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Moment, StageEnd};
 use crate::recipe::decode::{Pair, Portion};
-use crate::recipe::settings::{Counting, Batch, LearningRate, Recipe};
+use crate::recipe::settings::{Batch, Counting, LearningRate, Recipe};
 use crate::recipe::testing::recipe;
 use crate::units::{Ratio, Seconds};
 
