@@ -257,8 +257,8 @@ const SCHEDULES: [&str; 9] = [
     "InverseCosine(peak: 1e-3, cooldown: 10%)",
     "Polynomial(peak: 1e-3, warmup: 6%, power: 1, end: 10%)",
     "InverseSqrt(peak: 1e-3, warmup: 6%, cooldown: 10%)",
-    "Ramp(peak: 1e-3, cooldown: 10%), counting: Official(steps: 1000)",
-    "MultiCycle(peak: 1e-3, cycles: 8), counting: Official(steps: 1000)",
+    "Ramp(peak: 1e-3, cooldown: 10%), counting: Official(micro_steps: 1000)",
+    "MultiCycle(peak: 1e-3, cycles: 8), counting: Official(micro_steps: 1000)",
 ];
 
 fn written_out() -> Vec<String> {

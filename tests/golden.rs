@@ -91,7 +91,7 @@ impl<'g> Official<'g> {
     fn officially(&self, peak: &str) -> Recipe {
         let portion = |n: u64| if n == 0 { "0%".to_owned() } else { format!("Steps({n})") };
         let (steps, by_budget) = (self.steps, self.by_budget);
-        recipe(&format!("{} counting: Official(steps: {steps}, by_budget: {by_budget}),", self.lr(peak, portion)))
+        recipe(&format!("{} counting: Official(micro_steps: {steps}, by_budget: {by_budget}),", self.lr(peak, portion)))
     }
 
     fn exactly(&self) -> Recipe {
@@ -217,7 +217,7 @@ fn what_fails_there_works_here() {
 fn the_trajectory_of_the_paper_s_schedule() {
     let golden = golden();
     let rates = golden["lr_trajectory_budget_triangle2"]["lr"].as_array().unwrap();
-    let recipe = recipe("lr: Triangle(peak: 1e-3, start: 25%, peak_at: 75%), counting: Official(steps: 900_000),");
+    let recipe = recipe("lr: Triangle(peak: 1e-3, start: 25%, peak_at: 75%), counting: Official(micro_steps: 900_000),");
     assert_eq!(rates.len(), 41);
     for (second, golden) in (0u64..).zip(rates) {
         let progress = progress(second as f64, 40.0 / 3600.0);
@@ -235,7 +235,7 @@ fn batch_ramps_are_the_same_to_the_sequence() {
             None => entry["ramp"].to_string(),
         };
         let batch = format!("batch: Ramp(to: {to}, until: {until}), micro_batch: {micro},");
-        let (official, exact) = (recipe(&format!("{batch} counting: Official(steps: {steps}),")), recipe(&batch));
+        let (official, exact) = (recipe(&format!("{batch} counting: Official(micro_steps: {steps}),")), recipe(&batch));
         assert_eq!(official.official_batch(&Moment::default(), micro), entry["initial_batch_size"].as_u64().unwrap());
         for point in entry["points"].as_array().unwrap() {
             let moment = moment(point, entry["budget_hours"].as_f64().unwrap());
@@ -256,7 +256,7 @@ fn batch_ramps_are_the_same_to_the_sequence() {
 
 #[test]
 fn the_full_batch_of_the_paper_is_86_micro_batches_divided_by_85() {
-    let fields = "batch: Ramp(to: 8192, until: 60%), micro_batch: 96, counting: Official(steps: 900_000),";
+    let fields = "batch: Ramp(to: 8192, until: 60%), micro_batch: 96, counting: Official(micro_steps: 900_000),";
     let (recipe, moment) = (recipe(fields), Moment { progress: 0.9, micro_steps: 800_000, ..Moment::default() });
     assert_eq!((recipe.accumulation(&moment, 96), recipe.divisor(&moment, 86, 96)), (86, 85));
 }
@@ -267,7 +267,7 @@ fn masks_are_counted_as_the_collator_counts() {
     for row in golden["masking"]["rows"].as_array().unwrap() {
         let [masked, shown, random, kept] = ["masked", "mask_token", "random", "keep"].map(|field| row[field].as_u64().unwrap());
         let objective = format!("objective: MaskedLm(rate: {}),", row["p"]);
-        let official = recipe(&format!("{objective} counting: Official(steps: 900_000),"));
+        let official = recipe(&format!("{objective} counting: Official(micro_steps: 900_000),"));
         assert_eq!((official.masked(), official.mask_counts()), (masked, Some([shown, random])), "{row}");
         assert_eq!(masked - shown - random, kept, "{row}");
         assert_eq!((recipe(&objective).masked(), recipe(&objective).mask_counts()), (masked, None), "{row}");

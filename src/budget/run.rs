@@ -314,7 +314,7 @@ mod tests {
             let ramps = [0.3, 0.6, 1.0].map(|share| Portion::Share(Ratio(share)));
             let counted = [Portion::Steps(7), Portion::Steps(300), Portion::Tokens(20_001)];
             for (until, counting) in ramps.into_iter().chain(counted).flat_map(|until| {
-                [Counting::Exact {}, Counting::Official { steps: 5000, by_budget: true }].map(|counting| (until, counting))
+                [Counting::Exact {}, Counting::Official { micro_steps: 5000, by_budget: true }].map(|counting| (until, counting))
             }) {
                 let mut recipe = recipe();
                 (recipe.batch, recipe.counting) = (Batch::Ramp { to: 96, until }, counting);

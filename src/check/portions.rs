@@ -29,8 +29,8 @@ pub(super) fn never_over(costed: &Costed, places: &Places) -> Vec<Diagnostic> {
 /// How much of the run a portion is: of the budget where that limits the same, else of the run as it is estimated.
 fn part_of_run(costed: &Costed, portion: &Portion) -> f64 {
     let (recipe, run) = (&costed.recipe, &costed.estimate.run);
-    if let (Counting::Official { steps, .. }, Portion::Steps(n)) = (&recipe.counting, portion) {
-        return *n as f64 / *steps as f64;
+    if let (Counting::Official { micro_steps: all, .. }, Portion::Steps(n)) = (&recipe.counting, portion) {
+        return *n as f64 / *all as f64;
     }
     portion.share_of(&recipe.budget).unwrap_or_else(|| match portion {
         Portion::Share(share) => share.0,

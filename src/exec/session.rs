@@ -65,7 +65,7 @@ struct Next {
     /// By how much the sum of its micro-batches' losses is divided.
     divisor: u64,
     rate: f64,
-    /// Clock at its beginning, where the rate depends on it.
+    /// Clock at its beginning, where the schedule depends on it.
     clock: Option<f64>,
 }
 
@@ -258,7 +258,7 @@ impl<'a> Session<'a> {
             accumulation,
             divisor: recipe.divisor(&moment, accumulation, e.micro_batch),
             rate: recipe.rate(&moment),
-            clock: recipe.lr.reads_clock().then_some(moment.seconds),
+            clock: recipe.reads_clock().then_some(moment.seconds),
         })
     }
 

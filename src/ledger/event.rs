@@ -54,7 +54,7 @@ pub enum Event {
         tokens: u64,
         /// Clock at its end.
         elapsed: f64,
-        /// Clock at its beginning, where the learning rate depends on it.
+        /// Clock at its beginning, where the schedule depends on it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         clock: Option<f64>,
     },

@@ -381,7 +381,7 @@ choice! {
         /// As the official code of the paper counts, to compare with it: progress in whole fake steps, the ramp a micro-batch ahead, the loss divided by whole micro-batches, masks by count.
         Official {
             /// Micro-steps that the whole budget stands for, `train.steps` there.
-            steps: u64 [Range::closed(1.0, 1e15)];
+            micro_steps: u64 [Range::closed(1.0, 1e15)];
             /// Whether the learning rate follows the budget, as the `budget-` schedules do there, or counts micro-steps, as the others do.
             by_budget: bool = "true";
         }

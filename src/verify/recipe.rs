@@ -173,7 +173,7 @@ pub enum LearningRate {
 #[serde(deny_unknown_fields)]
 pub enum Counting {
     Exact {},
-    Official { steps: u64, by_budget: bool },
+    Official { micro_steps: u64, by_budget: bool },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -125,7 +125,7 @@ impl Run<'_> {
         };
         let grown = match self.content.recipe.counting {
             Counting::Exact {} => (over * to as f64 / micro as f64).ceil() as u64,
-            Counting::Official { steps, .. } => self.official(spent, (over, progress), steps as f64).saturating_add(1),
+            Counting::Official { micro_steps: all, .. } => self.official(spent, (over, progress), all as f64).saturating_add(1),
         };
         grown.clamp(1, full)
     }

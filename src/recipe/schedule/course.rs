@@ -36,8 +36,8 @@ impl<'r> Course<'r> {
         match recipe.counting {
             Counting::Exact {} => scale(progress, 1.0, false),
             // The official counter asks for the time from its second call on.
-            Counting::Official { steps, .. } if moment.micro_steps == 0 => scale(0.0, steps as f64, true),
-            Counting::Official { steps, .. } => scale((progress * steps as f64).trunc(), steps as f64, true),
+            Counting::Official { micro_steps: all, .. } if moment.micro_steps == 0 => scale(0.0, all as f64, true),
+            Counting::Official { micro_steps: all, .. } => scale((progress * all as f64).trunc(), all as f64, true),
         }
     }
 

@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use super::Moment;
 use super::course::Course;
 use crate::recipe::decode::{Pair, Portion};
-use crate::recipe::settings::{LearningRate, Recipe};
+use crate::recipe::settings::{Batch, LearningRate, Recipe};
 use crate::units::Ratio;
 
 /// What rounding may take from a whole number of cycles.
@@ -18,6 +18,12 @@ impl Recipe {
         let warm = self.lr.warmup().map_or(1.0, |warmup| course.over(&warmup));
         let factor = if warm < 1.0 { warm } else { self.factor(&course) };
         self.lr.peak() * cooled(&self.lr, &course, factor).max(0.0)
+    }
+
+    /// Whether rates or divisors depend on the clock beyond the progress, so that a replay has to know it too.
+    pub fn reads_clock(&self) -> bool {
+        let ramp = if let Batch::Ramp { until, .. } = self.batch { Some(until) } else { None };
+        [self.lr.warmup(), ramp].into_iter().flatten().any(|portion| matches!(portion, Portion::Time(_)))
     }
 
     /// The share of the peak after the warm-up and before the cooldown.
@@ -142,11 +148,6 @@ impl LearningRate {
             | Self::Ramp { cooldown, .. } => Some(*cooldown).filter(|cooldown| !cooldown.is_nothing()),
             _ => None,
         }
-    }
-
-    /// Whether it depends on the clock beyond the progress.
-    pub fn reads_clock(&self) -> bool {
-        matches!(self.warmup(), Some(Portion::Time(_)))
     }
 
     /// The progress at which it takes another course, as far as its shares tell.

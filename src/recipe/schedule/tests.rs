@@ -24,7 +24,7 @@ fn with(lr: LearningRate, counting: Counting) -> Recipe {
 }
 
 fn official() -> Counting {
-    Counting::Official { steps: 3 * STEPS, by_budget: true }
+    Counting::Official { micro_steps: 3 * STEPS, by_budget: true }
 }
 
 fn ramp(until: Portion, counting: Counting) -> Recipe {
@@ -199,8 +199,8 @@ fn a_step_that_the_budget_cuts_short_is_the_mean_over_what_it_has() {
 #[test]
 fn a_warm_up_by_the_clock_begins_at_zero_whatever_the_progress() {
     let lr = LearningRate::Linear { peak: 1.0, warmup: Portion::Time(Seconds(10.0)) };
-    let recipe = with(lr.clone(), Counting::Exact {});
-    assert_eq!((recipe.rate(&Moment { seconds: 1.0, ..Moment::default() }), lr.reads_clock()), (0.1, true));
+    let recipe = with(lr, Counting::Exact {});
+    assert_eq!((recipe.rate(&Moment { seconds: 1.0, ..Moment::default() }), recipe.reads_clock()), (0.1, true));
 }
 
 #[test]
