@@ -71,8 +71,8 @@
 //!   with the real heap after every single operation (`tests/memory.rs`); what a card would be asked to do is recorded and has
 //!   the plan's FLOPs and, operation by operation, its live memory (`tests/capture.rs`).
 //! - *Honest*: every number of a [`device::Device`] carries its source.
-//! - *Bit-exact*: draws come from [`rng`], keyed by seed, purpose, step and position; every sum has a fixed grouping; progress is
-//!   the only thing that a step takes from the clock, and the journal keeps it to the last bit.
+//! - *Bit-exact*: draws come from [`rng`], keyed by seed, purpose, step and position; every sum has a fixed grouping; where the run stands
+//!   ([`recipe::schedule::Moment`]) is the only thing that a step takes from the clock, and the journal keeps it to the last bit.
 //! - *No silent switch*: a field of the schema ([`recipe::settings`]) is executed and costed, or it is not there.
 //!
 //! # Where this differs from the first design

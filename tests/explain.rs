@@ -280,6 +280,26 @@ const WRITTEN_OUT: [&str; 4] = [
     )"#,
 ];
 
+/// Every other choice for `lr`, written out, and the other way of counting.
+const SCHEDULES: [&str; 9] = [
+    "Trapezoid(peak: 1e-3, warmup: 6%, cooldown: 10%)",
+    "Linear(peak: 1e-3, warmup: 6%)",
+    "Cosine(peak: 1e-3, warmup: 6%, end: 10%)",
+    "CosineRestarts(peak: 1e-3, warmup: 6%, cycles: 4)",
+    "InverseCosine(peak: 1e-3, cooldown: 10%)",
+    "Polynomial(peak: 1e-3, warmup: 6%, power: 1, end: 10%)",
+    "InverseSqrt(peak: 1e-3, warmup: 6%, cooldown: 10%)",
+    "Ramp(peak: 1e-3, cooldown: 10%), counting: Official(micro_steps: 1000)",
+    "MultiCycle(peak: 1e-3, cycles: 8), counting: Official(micro_steps: 1000)",
+];
+
+fn written_out() -> Vec<String> {
+    let points = "Piecewise(peak: 1e-3, points: [(0, 1), (1, 0)])";
+    let schedules = SCHEDULES.into_iter().chain([points]).map(|lr| WRITTEN_OUT[1].replace("Constant(rate: 1e-3)", lr));
+    let optimizers = OPTIMIZERS.map(|optimizer| WRITTEN_OUT[1].replace("AdamW()", optimizer));
+    WRITTEN_OUT.into_iter().map(str::to_owned).chain(schedules).chain(optimizers).collect()
+}
+
 /// Whether a recipe is out of range with a value in place of a field's, as `check` sees it.
 fn is_out_of_range(recipe: &str, setting: &str, text: &str) -> bool {
     // The name is refused too, so that nothing is costed.
@@ -309,6 +329,12 @@ fn written(x: f64, ty: &TypeInfo) -> Vec<(String, Value)> {
         TypeInfo::Work => vec![(format!("{x:.0}FLOP"), whole)],
         TypeInfo::Pair => vec![(format!("(0.9, {x:e})"), json!([0.9, x]))],
         TypeInfo::AutoCount => vec![(format!("{x:.0}"), json!({"Fixed": whole}))],
+        TypeInfo::Portion => vec![
+            (format!("Steps({x:.0})"), json!({"Steps": whole})),
+            (format!("Tokens({x:.0})"), json!({"Tokens": whole})),
+            (format!("{x:e}s"), json!({"Time": x})),
+            (format!("{:e}%", x * 100.0), json!({"Share": x})),
+        ],
         TypeInfo::Interval => vec![
             (format!("{x:.0}"), json!({"Steps": whole})),
             (format!("{x:e}s"), json!({"Time": x})),
@@ -340,9 +366,7 @@ fn the_bounds_of_every_number_are_those_that_check_holds() {
     let schema = schema();
     let machine = device::find("rtx-a6000").unwrap();
     let mut compared = BTreeSet::new();
-    let rest = WRITTEN_OUT[1];
-    let others = OPTIMIZERS.map(|optimizer| rest.replace("AdamW()", optimizer));
-    for text in WRITTEN_OUT.into_iter().chain(others.iter().map(String::as_str)) {
+    for text in &written_out() {
         let full = serde_json::to_value(common::costed(text, &[], machine.clone()).recipe).unwrap();
         for entry in explain::entries() {
             let Item::Field(info, _) = entry.item else { continue };

@@ -60,7 +60,6 @@ struct Case {
     z_loss: f64,
     label_smoothing: f64,
     focal: f64,
-    #[expect(dead_code, reason = "until there is SGD")]
     sgd_lr: f64,
     zero_gradient: Vec<String>,
 }
@@ -185,7 +184,7 @@ impl Answers {
     }
 
     fn state(&self, graphs: &StepGraphs, device: &Device) -> State {
-        let mut state = State::initial(&graphs.parameters, graphs.model(), 0, device);
+        let mut state = State::initial(graphs, 0, device);
         let given = self.floats.keys().filter(|name| name.starts_with("weight.")).count();
         assert_eq!(given, graphs.parameters.iter().len(), "as many parameters");
         for ((_, p), slot) in graphs.parameters.iter().zip(&mut state.weights) {
@@ -229,25 +228,47 @@ const ZERO: f64 = 1e-6;
 struct Seen {
     loss: f64,
     gradient: (f64, String),
+    sgd: (f64, String),
     adamw: (f64, String),
 }
 
-fn compared(case: &Case, cases: &Cases, answers: &Answers, form: Form, recompute: Recompute) -> Seen {
-    let device = Device::flex();
-    let AdamW { lr, betas, eps, weight_decay } = cases.adamw;
-    let optimizer = format!("AdamW(betas: ({}, {}), eps: {eps}, weight_decay: {weight_decay})", betas.0, betas.1);
-    let graphs = StepGraphs::build(&case.recipe(&optimizer), case.batch, recompute);
-    let mut trainer = Trainer::new(graphs.clone(), answers.state(&graphs, &device), form, &device);
-    let loss = trainer.micro_step(&answers.feed, true, &mut |_| {}).unwrap();
-    let mut seen = Seen { loss: (loss / answers.loss - 1.0).abs(), ..Seen::default() };
-    seen.gradient = worst(&trainer.state.gradients, &graphs.parameters, answers, "gradient", &case.zero_gradient);
-    for step in 1..=cases.steps {
-        trainer.update(Scalars::update(lr, step), &mut |_| {}).unwrap();
-        if step < cases.steps {
-            trainer.micro_step(&answers.feed, true, &mut |_| {}).unwrap();
+/// Three steps of an optimizer on the same batch.
+struct Run<'a> {
+    case: &'a Case,
+    answers: &'a Answers,
+    form: Form,
+    recompute: Recompute,
+}
+
+impl Run<'_> {
+    /// Calls `seen` with the loss and the gradients of the first step; gives the worst difference of the weights after the last.
+    fn steps(&self, optimizer: &str, prefix: &str, (rate, steps): (f64, u64), seen: impl FnOnce(f64, &Trainer)) -> (f64, String) {
+        let device = Device::flex();
+        let graphs = StepGraphs::build(&self.case.recipe(optimizer), self.case.batch, self.recompute);
+        let mut trainer = Trainer::new(graphs.clone(), self.answers.state(&graphs, &device), self.form, &device);
+        let mut seen = Some(seen);
+        for step in 1..=steps {
+            let loss = trainer.micro_step(&self.answers.feed, true, &mut |_| {}).unwrap();
+            if let Some(seen) = seen.take() {
+                seen(loss, &trainer);
+            }
+            trainer.update(Scalars::update(rate, step), &mut |_| {}).unwrap();
         }
+        worst(&trainer.state.weights, &graphs.parameters, self.answers, prefix, &self.case.zero_gradient)
     }
-    seen.adamw = worst(&trainer.state.weights, &graphs.parameters, answers, "adamw", &case.zero_gradient);
+}
+
+fn compared(case: &Case, cases: &Cases, answers: &Answers, form: Form, recompute: Recompute) -> Seen {
+    let AdamW { lr, betas, eps, weight_decay } = cases.adamw;
+    let adamw = format!("AdamW(betas: ({}, {}), eps: {eps}, weight_decay: {weight_decay})", betas.0, betas.1);
+    let run = Run { case, answers, form, recompute };
+    let mut seen = Seen::default();
+    seen.adamw = run.steps(&adamw, "adamw", (lr, cases.steps), |loss, trainer| {
+        seen.loss = (loss / answers.loss - 1.0).abs();
+        let parameters = &trainer.graphs().parameters;
+        seen.gradient = worst(&trainer.state.gradients, parameters, answers, "gradient", &case.zero_gradient);
+    });
+    seen.sgd = run.steps("Sgd(momentum: 0, weight_decay: 0)", "sgd", (case.sgd_lr, cases.steps), |_, _| {});
     seen
 }
 
@@ -260,14 +281,15 @@ fn losses_gradients_and_steps_are_those_of_pytorch() {
         for (form, recompute) in
             [(Form::Host, Recompute::NOTHING), (Form::Plain, Recompute::NOTHING), (Form::Host, Recompute::everything(case.depth))]
         {
-            let Seen { loss, gradient, adamw } = compared(case, &cases, &answers, form, recompute);
+            let Seen { loss, gradient, sgd, adamw } = compared(case, &cases, &answers, form, recompute);
             let name = &case.name;
             println!(
-                "{name:<28} {form:?} loss {loss:.1e} gradient {:.1e} {} AdamW {:.1e} {}",
-                gradient.0, gradient.1, adamw.0, adamw.1
+                "{name:<28} {form:?} loss {loss:.1e} gradient {:.1e} {} SGD {:.1e} {} AdamW {:.1e} {}",
+                gradient.0, gradient.1, sgd.0, sgd.1, adamw.0, adamw.1
             );
             assert!(loss < 1e-6, "{name}, {form:?}: loss {loss:e}");
             assert!(gradient.0 < 1e-4, "{name}, {form:?}: gradient {gradient:?}");
+            assert!(sgd.0 < 1e-4, "{name}, {form:?}: SGD {sgd:?}");
             assert!(adamw.0 < 1e-4, "{name}, {form:?}: AdamW {adamw:?}");
         }
         count += 1;

@@ -164,7 +164,8 @@ fn excuse(change: &Change<'_>, ours: &Result<Recipe, Vec<Diagnostic>>) -> Option
         (Err(found), Change::Swapped(..)) if found.iter().all(|d| d.message.ends_with("found 1 values in parentheses")) => {
             Some("a number with a comma after it in parentheses is a tuple of one")
         }
-        (Ok(_), Change::Removed("Steps" | "Fixed")) => Some("a number alone is a number of steps, or a micro-batch"),
+        (Ok(_), Change::Removed("Steps" | "Tokens" | "Fixed")) => Some("a number alone is a number of steps, or a micro-batch"),
+        (Ok(_), Change::Removed("Share")) => Some("a number alone up to 1 is a share, where a part of the run is wanted"),
         (Ok(_), Change::Removed("Some")) => Some("a number in parentheses is that number"),
         (Ok(_), Change::Swapped(a, b)) if is_number(a) && is_number(b) => {
             Some("a whole number may be written as a float, and any number with a radix")
@@ -184,7 +185,7 @@ fn the_excuses_are_these() {
             dropout: (inputs: Ratio(0.0), probabilities: Ratio(0.0), branches: Ratio(0.0)), init: Normal(std: 0.02)),
         objective: (rate: Ratio(0.25), prediction: Sparse(), protect_special: true, loss: Focal(gamma: 5.0)), batch: Constant(size: 8), micro_batch: Fixed(4), recompute: Auto(),
         optimizer: AdamW(betas: (0.9, 0.98), eps: 1e-12, weight_decay: 0.01, decay: Everything(), clip: Some(0.5)),
-        lr: Constant(rate: 1e-3), evaluation: (every: Steps(5), sequences: 512), checkpoint: (every: Time(Seconds(600.0)), keep: 2))"#;
+        lr: Linear(peak: 1e-3, warmup: Tokens(1000)), counting: Exact(), evaluation: (every: Steps(5), sequences: 512), checkpoint: (every: Time(Seconds(600.0)), keep: 2))"#;
     let takes = |text: &str| (ours(text).is_ok(), theirs(text, Newtypes::Named).is_ok());
     assert_eq!(takes(PLAIN), (true, true));
     let (only_we, only_they) = ((true, false), (false, true));
@@ -198,9 +199,12 @@ fn the_excuses_are_these() {
         ("Steps(5)", "5", only_we),
         ("Steps(5)", "(5)", only_we),
         ("Fixed(4)", "4", only_we),
+        ("Tokens(1000)", "1000", only_we),
+        ("Tokens(1000)", "(0.5)", only_we),
+        ("Tokens(1000)", "0.06", only_we),
         ("Some(0.5)", "(0.5)", only_we),
         ("depth: 2", "depth: 2.0", only_we),
-        ("rate: 1e-3", "rate: 0x1", only_we),
+        ("peak: 1e-3", "peak: 0x1", only_we),
         // What RON writes out and a recipe need not.
         ("Ratio(0.25)", "0.25", only_we),
         ("Constant(size: 8)", "Constant(8)", only_we),
@@ -233,6 +237,8 @@ fn rules_only_refuse() {
         Code::ShortTable,
         Code::NothingMasked,
         Code::MicroBatchExceedsBatch,
+        Code::CooldownUnforeseen,
+        Code::SchedulePoints,
     ];
     let mut seen = BTreeSet::new();
     for seed in 0..RECIPES {

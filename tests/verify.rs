@@ -286,6 +286,21 @@ fn every_value_is_bound_by_a_law_or_said_to_be_free() {
     assert!(unsaid.is_empty(), "bound by no law, and not in the list: {unsaid:#?}");
 }
 
+/// Every way to count a batch ramp, under every kind of budget.
+#[test]
+fn certificates_hold_however_the_ramp_is_counted() {
+    let officially =
+        ["counting=Exact", "counting=Official(micro_steps: 500)", "counting=Official(micro_steps: 500, by_budget: false)"];
+    let ramps = ["50%", "Steps(37)", "Tokens(20_000)", "1s", "20s"];
+    for budget in ["steps: 200", "tokens: 100_000", "time: 10s", "time: 60s, steps: 90"] {
+        for (ramp, counting) in ramps.iter().flat_map(|ramp| officially.map(|counting| (ramp, counting))) {
+            let batch = format!("batch=Ramp(to: 50, until: {ramp})");
+            let report = reseal(read(&small(budget, ""), &[&batch, counting, "lr=InverseSqrt(1e-3)"], host(2)));
+            assert!(report.holds(), "{budget}, {batch}, {counting}: {:#?}", broken(&report));
+        }
+    }
+}
+
 #[test]
 fn certificates_of_shipped_recipes_hold_on_every_card() {
     let bert = include_str!("../recipes/crammed-bert.ron");

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Estimate;
 use crate::recipe::decode::Interval;
+use crate::recipe::schedule::{Moment, StageEnd};
 use crate::recipe::settings::Recipe;
 use crate::recipe::spending::{Limit, Meter, Prices, Spent};
 use crate::step::Walk;
@@ -45,6 +46,24 @@ pub struct RunEstimate {
     pub checkpoints: u64,
     /// The stages of the batch ramp.
     pub stages: Vec<Stage>,
+}
+
+impl RunEstimate {
+    /// Where the run should stand at a progress; steps that are not over by then are not counted.
+    pub fn moment(&self, progress: f64, micro_tokens: u64) -> Moment {
+        let (mut spent, mut start) = (Spent::default(), 0.0);
+        for Stage { until, accumulation, steps, step_time } in &self.stages {
+            let part = ((progress - start) / (until.0 - start).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+            let done = (part * *steps as f64 + 1e-9) as u64;
+            spent = Spent {
+                seconds: spent.seconds + part * *steps as f64 * step_time.0,
+                steps: spent.steps.saturating_add(done),
+                micro_steps: spent.micro_steps.saturating_add(done.saturating_mul(*accumulation)),
+            };
+            start = until.0;
+        }
+        Moment::new(progress, &spent, micro_tokens)
+    }
 }
 
 /// Stages that memory is set aside for at once.
@@ -133,24 +152,31 @@ fn walk(recipe: &Recipe, tempo: &Tempo, not_for_steps: Seconds) -> RunEstimate {
         flops: tempo.micro_step_flops.as_f64(),
     };
     let meter = Meter::new(&recipe.budget, &prices);
-    let wanted = |progress: f64| recipe.batch.accumulation(Ratio(progress), tempo.micro_batch);
+    let moment = |spent: &Spent| Moment::new(meter.progress(spent), spent, tempo.micro_tokens);
+    let wanted = |spent: &Spent| recipe.accumulation(&moment(spent), tempo.micro_batch);
     let mut run =
         RunEstimate { stages: Vec::with_capacity(tempo.accumulation.min(MOST_STAGES) as usize), ..RunEstimate::default() };
     let mut spent = Spent::default();
     let mut progress = meter.progress(&spent);
     loop {
-        let wanted_now = wanted(progress);
+        let wanted_now = wanted(&spent);
         let accumulation = wanted_now.min(meter.affordable(&spent));
         if progress >= 1.0 || accumulation == 0 || spent.steps > MOST_STEPS {
             break;
         }
-        let until = if accumulation < wanted_now { progress } else { recipe.batch.stage_end(accumulation, tempo.micro_batch).0 };
         let step = Step { accumulation, seconds: tempo.step_time(accumulation).0 };
-        let is_alike = |spent: &Spent| {
-            let progress = meter.progress(spent);
-            progress < 1.0 && wanted(progress) == accumulation && meter.affordable(spent) >= accumulation
+        let (until, most) = match recipe.stage_end(accumulation, tempo.micro_batch) {
+            _ if accumulation < wanted_now => (progress, 1.0),
+            StageEnd::Progress(until) => (until, MOST_STEPS as f64),
+            StageEnd::Ramped(until) => {
+                let [now, then] = [spent, after(spent, step, 1)].map(|spent| recipe.ramped(&moment(&spent)));
+                (1.0, ((until - now) / (then - now)).min(MOST_STEPS as f64))
+            }
         };
-        let count = alike(&meter, spent, step, until, is_alike);
+        let is_alike = |spent: &Spent| {
+            meter.progress(spent) < 1.0 && wanted(spent) == accumulation && meter.affordable(spent) >= accumulation
+        };
+        let count = alike(&meter, spent, step, (until, most), is_alike);
         spent = after(spent, step, count);
         progress = meter.progress(&spent);
         note(&mut run, step, count, Ratio(progress));
@@ -180,12 +206,12 @@ fn after(spent: Spent, step: Step, count: u64) -> Spent {
     }
 }
 
-/// How many steps can be taken at once, the first of which is known: those that begin before `until`, if the last of them `is_alike`, and
-/// so are all before it. The number is guessed from the first, and a little less where rounding made it too large.
-fn alike(meter: &Meter, spent: Spent, step: Step, until: f64, is_alike: impl Fn(&Spent) -> bool) -> u64 {
+/// How many steps can be taken at once, the first of which is known: those that begin before `until`, but not more than `most`, if the last
+/// of them `is_alike`, and so are all before it. The number is guessed from the first, and a little less where rounding made it too large.
+fn alike(meter: &Meter, spent: Spent, step: Step, (until, most): (f64, f64), is_alike: impl Fn(&Spent) -> bool) -> u64 {
     let (now, then) = (meter.shares(&spent), meter.shares(&after(spent, step, 1)));
     let counts = now.into_iter().zip(then).map(|(now, then)| (until - now) / (then - now));
-    let guess = counts.fold(MOST_STEPS as f64, f64::min).max(1.0);
+    let guess = counts.fold(most, f64::min).max(1.0);
     // Where a limit ends the run its last steps may be smaller: those are looked at one by one.
     let guesses = [guess.ceil(), guess.floor() - 1.0].map(|count| count.max(1.0) as u64);
     guesses.into_iter().find(|count| *count > 1 && is_alike(&after(spent, step, count - 1))).unwrap_or(1)
@@ -240,7 +266,9 @@ fn occasions(interval: Interval, run: &RunEstimate) -> u64 {
 mod tests {
     use super::interval;
     use crate::budget::estimate_at;
-    use crate::recipe::settings::{Batch, Recipe};
+    use crate::recipe::decode::Portion;
+    use crate::recipe::schedule::Moment;
+    use crate::recipe::settings::{Batch, Counting, Recipe};
     use crate::recipe::spending::{Prices, Spent};
     use crate::recipe::testing::recipe;
     use crate::step::recompute::Recompute;
@@ -251,7 +279,7 @@ mod tests {
         let mut spent = Spent::default();
         loop {
             let progress = recipe.budget.progress(&spent, prices);
-            let wanted = recipe.batch.accumulation(Ratio(progress), micro_batch);
+            let wanted = recipe.accumulation(&Moment::new(progress, &spent, prices.tokens), micro_batch);
             let accumulation = wanted.min(recipe.budget.affordable(&spent, prices));
             if progress >= 1.0 || accumulation == 0 {
                 return (spent.steps, spent.micro_steps);
@@ -283,13 +311,17 @@ mod tests {
         for (steps, tokens) in
             [(Some(20), None), (Some(1237), None), (None, Some(1_000_003)), (Some(300), Some(500_000)), (Some(1), None)]
         {
-            for until in [0.3, 0.6, 1.0] {
+            let ramps = [0.3, 0.6, 1.0].map(|share| Portion::Share(Ratio(share)));
+            let counted = [Portion::Steps(7), Portion::Steps(300), Portion::Tokens(20_001)];
+            for (until, counting) in ramps.into_iter().chain(counted).flat_map(|until| {
+                [Counting::Exact {}, Counting::Official { micro_steps: 5000, by_budget: true }].map(|counting| (until, counting))
+            }) {
                 let mut recipe = recipe();
-                recipe.batch = Batch::Ramp { to: 96, until: Ratio(until) };
+                (recipe.batch, recipe.counting) = (Batch::Ramp { to: 96, until }, counting);
                 (recipe.budget.steps, recipe.budget.tokens) = (steps, tokens);
                 let e = estimate_at(&recipe, &device, 4, Recompute::NOTHING);
                 let prices = Prices { tokens: e.micro_tokens, flops: 1.0, ..Prices::default() };
-                assert_eq!((e.run.steps, e.run.micro_steps), one_by_one(&recipe, 4, &prices), "{steps:?} {tokens:?} {until}");
+                assert_eq!((e.run.steps, e.run.micro_steps), one_by_one(&recipe, 4, &prices), "{steps:?} {tokens:?} {until:?}");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Is it feasible? A [`Feasible`] can be made only here, and only a [`Feasible`] can be lowered into a plan.
 
+mod portions;
 mod ways;
 
 pub use ways::{Changes, Way, recomputed, ways};
@@ -71,7 +72,7 @@ pub fn is_feasible(e: &Estimate) -> bool {
 
 /// What is legal but surprising in a costed recipe, as warnings.
 pub fn advise(costed: &Costed, places: &Places) -> Vec<Diagnostic> {
-    chinchilla_ratio(costed, places).into_iter().collect()
+    chinchilla_ratio(costed, places).into_iter().chain(portions::never_over(costed, places)).collect()
 }
 
 /// Tokens a parameter that training a causal model well takes: Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models",

@@ -8,7 +8,6 @@ use super::arguments::{Format, Schedule};
 use super::inventory::Inventory;
 use super::{Exit, check, print, print_json, render, verdict, world};
 use crate::check::Costed;
-use crate::units::Ratio;
 
 /// A point of the curves.
 struct Point {
@@ -57,9 +56,10 @@ pub fn schedule(options: &Schedule) -> Exit {
 fn points(costed: &Costed, count: u32) -> Vec<Point> {
     let recipe = &costed.recipe;
     let point = |i: u32| {
-        let progress = Ratio(f64::from(i) / f64::from(count - 1));
-        let accumulation = recipe.batch.accumulation(progress, costed.estimate.micro_batch);
-        Point { progress: progress.0, rate: recipe.lr.at(progress), accumulation }
+        let e = &costed.estimate;
+        let moment = e.run.moment(f64::from(i) / f64::from(count - 1), e.micro_tokens);
+        let accumulation = recipe.accumulation(&moment, e.micro_batch);
+        Point { progress: moment.progress, rate: recipe.rate(&moment), accumulation }
     };
     (0..count).map(point).collect()
 }

@@ -12,6 +12,8 @@ pub struct MaskSpec {
     pub rate: f64,
     /// Whether special tokens are never masked.
     pub protect_special: bool,
+    /// Of a row's masked positions, how many show `<mask>` and how many a random token; where not given, each is drawn 8 : 1 : 1.
+    pub counts: Option<[u64; 2]>,
     /// Entries of the vocabulary, above the number of special tokens.
     pub vocab: u64,
     /// Positions predicted in a micro-batch, N, at most B·S. N = B·S predicts every position in order.
@@ -189,16 +191,23 @@ impl Draft {
         self.fates.resize(self.labels.len(), Fate::Seen);
     }
 
-    /// Adds a masked row: of the chosen positions 80 % show `<mask>`, 10 % a random token, 10 % themselves.
+    /// Adds a masked row: of the chosen positions 80 % show `<mask>`, 10 % a random token, 10 % themselves. They are in random order, so that
+    /// the first of them can be counted off.
     fn mask_row(&mut self, tokens: &[u32], spec: &MaskSpec, draws: &Draws) {
         let start = self.labels.len();
         self.plain_row(tokens);
-        for column in chosen(tokens, spec, &draws.mask) {
-            let kind = draws.replace.uniform(2 * column);
-            self.fates[start + column] = if kind < 0.8 { Fate::Masked } else { Fate::Replaced };
-            if kind < 0.8 {
+        for (index, column) in (0..).zip(chosen(tokens, spec, &draws.mask)) {
+            let (shows_mask, shows_random) = match spec.counts {
+                Some([masks, random]) => (index < masks, index < masks + random),
+                None => {
+                    let kind = draws.replace.uniform(2 * column);
+                    (kind < 0.8, kind < 0.9)
+                }
+            };
+            self.fates[start + column] = if shows_mask { Fate::Masked } else { Fate::Replaced };
+            if shows_mask {
                 self.shown[start + column] = MASK;
-            } else if kind < 0.9 {
+            } else if shows_random {
                 let specials = SPECIALS.len() as u64;
                 let ordinary = spec.vocab.saturating_sub(specials);
                 self.shown[start + column] = (specials + draws.replace.below(2 * column + 1, ordinary)) as u32;
@@ -256,7 +265,7 @@ mod tests {
     use proptest::prelude::*;
 
     const SPEC: MaskSpec =
-        MaskSpec { rate: 0.25, protect_special: true, vocab: 100, predicted: 12, batch: 3, sequence: 16, seed: 4 };
+        MaskSpec { rate: 0.25, protect_special: true, counts: None, vocab: 100, predicted: 12, batch: 3, sequence: 16, seed: 4 };
 
     /// Seven training rows and five held back; token 5 (`<sep>`) every ninth.
     fn shards() -> Shards {
@@ -286,6 +295,17 @@ mod tests {
         }
         assert_eq!(counts[0], 500 * 12);
         assert!((4680..4920).contains(&counts[1]) && (500..720).contains(&counts[2]), "{counts:?}");
+    }
+
+    #[test]
+    fn counted_shares_are_the_same_in_every_row() {
+        let spec = MaskSpec { rate: 0.5, protect_special: false, counts: Some([5, 2]), batch: 1, predicted: 16, ..SPEC };
+        for step in 0..50 {
+            let batch = train_batch(&shards(), &spec, step);
+            let kept = (0..16).filter(|&i| batch.weights[i] > 0.0 && batch.tokens[i] == batch.labels[i]).count();
+            // A random token may be the one that stood there.
+            assert!(batch.masked == 8 && batch.mask_only_count == 5 && (1..=3).contains(&kept), "{batch:?}");
+        }
     }
 
     #[test]

@@ -106,6 +106,12 @@ codes! {
     BatchWithoutDivisors = "batch-without-divisors";
     /// An interval longer than the budget.
     NeverDue = "never-due";
+    /// A cooldown that the budget does not foresee.
+    CooldownUnforeseen = "cooldown-unforeseen";
+    /// A piecewise schedule without points, or with points out of order.
+    SchedulePoints = "schedule-points";
+    /// A warm-up or a batch ramp that the end of the budget cuts off.
+    NeverOver = "never-over";
     /// A token budget of 20 tokens a parameter for a masked model.
     ChinchillaRatio = "chinchilla-ratio";
     /// A device that the catalog does not have.

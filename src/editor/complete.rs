@@ -115,7 +115,7 @@ impl Offer<'_> {
             Some(TypeInfo::Duration) => dimension == Dimension::Time,
             Some(TypeInfo::Size) => dimension == Dimension::Size,
             Some(TypeInfo::Work) => dimension == Dimension::Work,
-            Some(TypeInfo::Interval) => matches!(dimension, Dimension::Percent | Dimension::Time),
+            Some(TypeInfo::Interval | TypeInfo::Portion) => matches!(dimension, Dimension::Percent | Dimension::Time),
             Some(TypeInfo::Count | TypeInfo::AutoCount) => dimension == Dimension::Plain,
             Some(TypeInfo::Real | TypeInfo::Pair) => matches!(dimension, Dimension::Plain | Dimension::Percent),
             Some(TypeInfo::Text | TypeInfo::Flag | TypeInfo::List(_) | TypeInfo::Record(_)) => false,

@@ -95,7 +95,7 @@ pub(super) fn value(ty: TypeInfo, default: Option<&str>, depth: usize) -> Vec<Pi
 /// What a value of a type looks like, where its unit is what one forgets.
 fn example(ty: TypeInfo) -> &'static str {
     match ty {
-        TypeInfo::Share | TypeInfo::Interval => "25%",
+        TypeInfo::Share | TypeInfo::Interval | TypeInfo::Portion => "25%",
         TypeInfo::Duration => "24h",
         TypeInfo::Size => "11GiB",
         TypeInfo::Work => "3EFLOP",

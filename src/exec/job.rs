@@ -119,6 +119,7 @@ pub fn mask_spec_of(recipe: &Recipe, batch: u64) -> MaskSpec {
     MaskSpec {
         rate: recipe.objective.rate.0,
         protect_special: recipe.objective.protect_special,
+        counts: recipe.mask_counts(),
         vocab: recipe.vocabulary(),
         predicted: recipe.predicted_rows(batch * recipe.model.sequence),
         batch,

@@ -17,9 +17,10 @@ use crate::ledger::{Compared, Event, Journal, Outcome, Position, Reason, files, 
 use crate::plan::Plan;
 use crate::plan::view::trace::Thread;
 use crate::recipe::decode::Interval;
+use crate::recipe::schedule::Moment;
 use crate::recipe::spending::{Prices, Spent};
 use crate::step::{StepGraphs, Walk};
-use crate::units::{Bytes, Ratio};
+use crate::units::Bytes;
 
 /// A run in progress.
 pub struct Session<'a> {
@@ -61,7 +62,11 @@ impl Clock {
 struct Next {
     progress: f64,
     accumulation: u64,
+    /// By how much the sum of its micro-batches' losses is divided.
+    divisor: u64,
     rate: f64,
+    /// Clock at its beginning, where the schedule depends on it.
+    clock: Option<f64>,
 }
 
 /// A step that was done.
@@ -230,21 +235,29 @@ impl<'a> Session<'a> {
     /// The next step, or nothing when the budget is spent.
     fn next_step(&self) -> Option<Next> {
         let recipe = &self.job.plan.recipe;
-        let (progress, accumulation) = match &self.job.pace {
+        let e = &self.job.plan.estimate;
+        let spent = self.spent();
+        let (moment, accumulation) = match &self.job.pace {
             Pace::Replay { steps, .. } => {
                 // The record is without gaps, which whoever asks for a replay has made sure of.
                 let recorded = steps.get(self.position.step as usize)?;
-                (recorded.progress, recorded.accumulation)
+                let spent = Spent { seconds: recorded.clock.unwrap_or(spent.seconds), ..spent };
+                (Moment::new(recorded.progress, &spent, e.micro_tokens), recorded.accumulation)
             }
             Pace::Budget => {
-                let progress = self.progress();
-                let wanted = recipe.batch.accumulation(Ratio(progress), self.job.plan.estimate.micro_batch);
-                let can = recipe.budget.affordable(&self.spent(), &self.prices());
-                (progress, if progress < 1.0 { wanted.min(can) } else { 0 })
+                let moment = Moment::new(self.progress(), &spent, e.micro_tokens);
+                let wanted = recipe.accumulation(&moment, e.micro_batch);
+                let can = recipe.budget.affordable(&spent, &self.prices());
+                (moment, if moment.progress < 1.0 { wanted.min(can) } else { 0 })
             }
         };
-        let rate = recipe.lr.at(Ratio(progress));
-        (accumulation > 0).then_some(Next { progress, accumulation, rate })
+        (accumulation > 0).then(|| Next {
+            progress: moment.progress,
+            accumulation,
+            divisor: recipe.divisor(&moment, accumulation, e.micro_batch),
+            rate: recipe.rate(&moment),
+            clock: recipe.reads_clock().then_some(moment.seconds),
+        })
     }
 
     fn step(&mut self, next: Next) -> Result<Flow, Error> {
@@ -261,7 +274,7 @@ impl<'a> Session<'a> {
             let micro = Instant::now();
             let micro_step = self.position.micro_steps + k;
             let draws = Draws { seed: self.job.plan.recipe.seed, micro_step };
-            let feed = Feed::of(self.batcher.train_batch(micro_step), next.accumulation, draws);
+            let feed = Feed::of(self.batcher.train_batch(micro_step), next.divisor, draws);
             let walk = if k == 0 { Walk::First } else { Walk::Further };
             let Self { trainer, recorder, watch, .. } = self;
             loss += recorder.watched(walk, &**watch, |after| trainer.micro_step(&feed, k == 0, after))?;
@@ -286,8 +299,8 @@ impl<'a> Session<'a> {
         self.recorder.step(number, start, &micro_steps, self.position.elapsed);
         self.last = Some(Done { loss, next });
         let (tokens, elapsed) = (self.tokens(), self.position.elapsed);
-        let Next { progress, accumulation, rate } = next;
-        self.record(&Event::Step { step: number, progress, accumulation, rate, loss, norm, tokens, elapsed })?;
+        let Next { progress, accumulation, rate, clock, .. } = next;
+        self.record(&Event::Step { step: number, progress, accumulation, rate, loss, norm, tokens, elapsed, clock })?;
         Ok(Flow::Done)
     }
 

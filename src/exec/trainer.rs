@@ -33,10 +33,10 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A micro-batch of a step with `accumulation` of them; its loss weights make the step's gradient the mean over its
-    /// micro-steps' means.
-    pub fn of(batch: MicroBatch, accumulation: u64, draws: Draws) -> Self {
-        let scale = 1.0 / (batch.masked.max(1) as f64 * accumulation as f64);
+    /// A micro-batch of a step; its loss weights divide the sum of the step's means by `divisor`, the number of micro-steps where the
+    /// step's gradient is the mean over them.
+    pub fn of(batch: MicroBatch, divisor: u64, draws: Draws) -> Self {
+        let scale = 1.0 / (batch.masked.max(1) as f64 * divisor as f64);
         let weights = batch.weights.iter().map(|w| (f64::from(*w) * scale) as f32).collect();
         Self { tokens: batch.tokens, rows: batch.rows, labels: batch.labels, weights, draws }
     }

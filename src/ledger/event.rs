@@ -54,6 +54,9 @@ pub enum Event {
         tokens: u64,
         /// Clock at its end.
         elapsed: f64,
+        /// Clock at its beginning, where the schedule depends on it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock: Option<f64>,
     },
     /// An evaluation on held-back text.
     Evaluation {
@@ -150,6 +153,8 @@ pub struct Recorded {
     pub accumulation: u64,
     /// Its loss.
     pub loss: f64,
+    /// Clock at its beginning, where it was written down.
+    pub clock: Option<f64>,
 }
 
 /// The steps that count, in order: those that a resumption or a new beginning made void are left out.
@@ -159,8 +164,9 @@ pub fn recorded_steps(events: &[Event]) -> Vec<Recorded> {
         match event {
             Event::Start { .. } => steps.clear(),
             Event::Resume { step, .. } => steps.retain(|s| s.step <= *step),
-            Event::Step { step, progress, accumulation, loss, .. } => {
-                steps.push(Recorded { step: *step, progress: *progress, accumulation: *accumulation, loss: *loss });
+            Event::Step { step, progress, accumulation, loss, clock, .. } => {
+                let (step, progress, accumulation, loss, clock) = (*step, *progress, *accumulation, *loss, *clock);
+                steps.push(Recorded { step, progress, accumulation, loss, clock });
             }
             _ => {}
         }
@@ -178,7 +184,17 @@ mod tests {
     use super::*;
 
     fn step(step: u64, progress: f64) -> Event {
-        Event::Step { step, progress, accumulation: 1, rate: 1e-3, loss: 0.1 + 0.2, norm: 1.0, tokens: step, elapsed: 0.0 }
+        Event::Step {
+            step,
+            progress,
+            accumulation: 1,
+            rate: 1e-3,
+            loss: 0.1 + 0.2,
+            norm: 1.0,
+            tokens: step,
+            elapsed: 0.0,
+            clock: None,
+        }
     }
 
     #[test]

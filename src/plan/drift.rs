@@ -89,6 +89,7 @@ fn collect_inside(value: &Value, path: &str, leaves: &mut BTreeMap<String, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::decode::Portion;
     use crate::recipe::settings::Batch;
     use crate::recipe::testing::recipe;
     use crate::units::Ratio;
@@ -97,7 +98,7 @@ mod tests {
     fn a_recipe_differs_at_the_paths_that_set_would_name() {
         let mut other = recipe();
         other.model.depth += 1;
-        other.batch = Batch::Ramp { to: 64, until: Ratio(0.5) };
+        other.batch = Batch::Ramp { to: 64, until: Portion::Share(Ratio(0.5)) };
         let found = between(&recipe(), &other);
         let depth = found.iter().find(|d| d.field == "model.depth").unwrap();
         assert_eq!(

@@ -20,7 +20,8 @@ pub use show::{dot, json, tree};
 use crate::budget::{Estimate, Stage as Stretch};
 use crate::check::{Costed, Feasible};
 use crate::device::Device;
-use crate::recipe::settings::{Batch, LearningRate, Recipe, TextSource};
+use crate::recipe::decode::Portion;
+use crate::recipe::settings::{Batch, Recipe, TextSource};
 use crate::step::{StepGraphs, Walk};
 use crate::units::{Flops, Ratio, Seconds, Tokens};
 use crate::verify::format::{Content, Origin, VERSION};
@@ -216,15 +217,14 @@ fn checkpoint(recipe: &Recipe, e: &Estimate, times: u64) -> Stage {
     Stage { work, time: Some(time), flops: Flops::ZERO, tokens: Tokens(0) }
 }
 
-/// The training, cut where the batch stops growing and where the learning rate peaks.
+/// The training, cut where the batch stops growing and where the learning rate takes another course.
 fn phases(recipe: &Recipe, e: &Estimate) -> Vec<Stage> {
     let mut cuts: Vec<f64> = Vec::new();
-    if let Batch::Ramp { until, .. } = recipe.batch {
+    if let Batch::Ramp { until: Portion::Share(until), .. } = recipe.batch {
         cuts.push(until.0);
     }
-    if let LearningRate::Triangle { peak_at, .. } = recipe.lr {
-        cuts.push(peak_at.0);
-    }
+    cuts.extend(recipe.lr.turns().iter().map(|turn| turn.0));
+    cuts.retain(|cut| *cut > 0.0);
     cuts.push(1.0);
     cuts.sort_by(f64::total_cmp);
     cuts.dedup();
@@ -244,7 +244,8 @@ fn phase(recipe: &Recipe, e: &Estimate, from: f64, until: f64) -> Stage {
         time += inside * step_time.0;
         start = end;
     }
-    let accumulation = |x: f64| recipe.batch.accumulation(Ratio(x), e.micro_batch);
+    let moment = |x: f64| e.run.moment(x, e.micro_tokens);
+    let accumulation = |x: f64| recipe.accumulation(&moment(x), e.micro_batch);
     let last = until - (until - from) * 1e-9;
     let micro = micro.round() as u64;
     Stage {
@@ -252,7 +253,7 @@ fn phase(recipe: &Recipe, e: &Estimate, from: f64, until: f64) -> Stage {
             from: Ratio(from),
             until: Ratio(until),
             accumulation: (accumulation(from), accumulation(last)),
-            rate: (recipe.lr.at(Ratio(from)), recipe.lr.at(Ratio(until))),
+            rate: (recipe.rate(&moment(from)), recipe.rate(&moment(until))),
             steps,
         },
         time: Some(Seconds(time)),

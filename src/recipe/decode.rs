@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 mod absent;
+mod portion;
 mod remedy;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod types;
 mod unknown;
 mod wrap;
 
+pub use portion::Portion;
 pub use types::{Interval, MicroBatch, Pair};
 
 use self::remedy::remedied;

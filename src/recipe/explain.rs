@@ -298,9 +298,12 @@ mod tests {
 
     #[test]
     fn variants_and_structs_may_stand_on_the_way_or_be_left_out() {
-        for topic in ["lr.Triangle.peak", "lr.peak", "Triangle.peak", "LearningRate.peak", "recipe.lr.peak", "peak"] {
-            assert_eq!(paths(topic), ["lr.Triangle.peak"], "{topic}");
+        for topic in
+            ["lr.Triangle.peak_at", "lr.peak_at", "Triangle.peak_at", "LearningRate.peak_at", "recipe.lr.peak_at", "peak_at"]
+        {
+            assert_eq!(paths(topic), ["lr.Triangle.peak_at"], "{topic}");
         }
+        assert_eq!(paths("lr.cycles"), ["lr.CosineRestarts.cycles", "lr.MultiCycle.cycles"]);
         assert_eq!((paths("Encoder"), paths("Encoder.width")), (vec!["model".to_owned()], vec!["model.width".to_owned()]));
         assert_eq!(paths("TextSource.Text"), ["data.sources.Text"]);
     }

@@ -1,7 +1,7 @@
 //! Rules between fields: what no single field's range can say.
 
-use super::decode::{Interval, MicroBatch, Places};
-use super::settings::{Batch, FeedForward, Positions, Prediction, Recipe};
+use super::decode::{Interval, MicroBatch, Places, Portion};
+use super::settings::{Batch, Counting, FeedForward, LearningRate, Positions, Prediction, Recipe};
 use crate::diag::{Code, Diagnostic};
 
 /// A rule and the fields that it needs: where one of them could not be read, the rule is silent.
@@ -15,7 +15,7 @@ const fn rule(needs: &'static [&'static str], check: fn(&Recipe, &Places) -> Opt
 }
 
 /// Every rule, in the order of its report.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 16] = [
     rule(&["name"], name_is_a_directory),
     rule(&["budget"], some_budget),
     rule(&["data.sources"], some_source),
@@ -30,6 +30,8 @@ const RULES: [Rule; 14] = [
     rule(&["micro_batch", "batch"], batch_has_divisors),
     rule(&["evaluation.every", "budget"], evaluated_within_budget),
     rule(&["checkpoint.every", "budget"], saved_within_budget),
+    rule(&["lr", "budget", "counting"], cooldown_is_foreseen),
+    rule(&["lr"], points_ascend),
 ];
 
 /// Applies every rule whose fields are known.
@@ -245,8 +247,45 @@ fn due_within_budget(recipe: &Recipe, every: Interval, places: &Places, field: &
     )
 }
 
+/// When a cooldown has to begin must be known before the run is over.
+fn cooldown_is_foreseen(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let cooldown = recipe.lr.cooldown()?;
+    let official_steps = matches!((cooldown, &recipe.counting), (Portion::Steps(_), Counting::Official { .. }));
+    if official_steps || cooldown.share_of(&recipe.budget).is_some() {
+        return None;
+    }
+    let (long, limit) = match cooldown {
+        Portion::Share(_) => return None,
+        Portion::Steps(n) => (format!("{n} steps"), "steps"),
+        Portion::Tokens(n) => (format!("{n} tokens"), "tokens"),
+        Portion::Time(time) => (time.to_string(), "time"),
+    };
+    let message = format!("the budget has no limit of `{limit}`, so nothing tells when this cooldown begins");
+    Some(
+        Diagnostic::error(Code::CooldownUnforeseen, places.of("lr.cooldown"), message)
+            .here(long)
+            .and(places.of("budget"), format!("no `{limit}`"))
+            .help(format!("write a share of the budget such as `cooldown: 10%`, or limit `budget.{limit}`")),
+    )
+}
+
+fn points_ascend(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
+    let LearningRate::Piecewise { points, .. } = &recipe.lr else { return None };
+    let found = |message: &str| Diagnostic::error(Code::SchedulePoints, places.of("lr.points"), message);
+    if points.is_empty() {
+        let example = "write some: `[(0%, 0%), (10%, 100%), (100%, 0%)]` goes up to the peak and down to zero";
+        return Some(found("a piecewise schedule needs a point").help(example));
+    }
+    let falls = points.windows(2).find_map(|pair| if let [a, b] = pair { (a.0 > b.0).then_some((a.0, b.0)) } else { None });
+    falls.map(|(a, b)| {
+        let percent = |x: f64| format!("{}%", (x * 1e10).round() / 1e8);
+        found("points stand in the order of progress").here(format!("{} after {}", percent(b), percent(a))).help("sort them")
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::decode::Pair;
     use super::super::testing::recipe;
     use super::*;
 
@@ -274,6 +313,14 @@ mod tests {
         );
         assert_eq!(codes(|r| r.micro_batch = MicroBatch::Fixed(3)), ["batch-rounded-up"]);
         assert_eq!(codes(|r| r.micro_batch = MicroBatch::Fixed(9)), ["micro-batch-exceeds-batch"]);
+        let lr = |lr| move |r: &mut Recipe| r.lr = lr;
+        let cooled = |cooldown| lr(LearningRate::Ramp { peak: 1e-3, cooldown });
+        assert_eq!((codes(cooled(Portion::Tokens(9))), codes(cooled(Portion::Steps(9))).len()), (vec!["cooldown-unforeseen"], 0));
+        let points = |points| lr(LearningRate::Piecewise { peak: 1e-3, points });
+        assert_eq!(
+            (codes(points(vec![])), codes(points(vec![Pair(0.5, 0.0), Pair(0.4, 0.0)]))),
+            (vec!["schedule-points"], vec!["schedule-points"])
+        );
         let batch = |size| move |r: &mut Recipe| (r.batch, r.micro_batch) = (Batch::Constant { size }, MicroBatch::Auto);
         assert_eq!((codes(batch(4099)), codes(batch(4096)).len()), (vec!["batch-without-divisors"], 0));
     }

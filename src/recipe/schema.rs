@@ -29,6 +29,8 @@ pub enum TypeInfo {
     Pair,
     /// A share of the budget, a duration or a number of steps.
     Interval,
+    /// A share of the budget, a number of steps or tokens, or a duration.
+    Portion,
     /// `Auto` or a whole number.
     AutoCount,
     /// A list.
@@ -38,6 +40,9 @@ pub enum TypeInfo {
     /// One of several structs.
     Choice(&'static ChoiceInfo),
 }
+
+/// Variants beside the first two of a choice that are named wherever it is wanted.
+const FEW: usize = 4;
 
 impl fmt::Display for TypeInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,12 +57,16 @@ impl fmt::Display for TypeInfo {
             Self::Flag => f.write_str("`true` or `false`"),
             Self::Pair => f.write_str("two numbers such as `(0.9, 0.98)`"),
             Self::Interval => f.write_str("a share such as `5%`, a duration such as `10min` or a number of steps"),
+            Self::Portion => f.write_str("a share such as `6%`, a number of steps, a duration such as `10min` or `Tokens(..)`"),
             Self::AutoCount => f.write_str("`Auto` or a whole number"),
             Self::List(item) => write!(f, "a list of {}", item()),
             Self::Record(record) => write!(f, "`{}(..)`", record.name),
             Self::Choice(choice) => {
                 let names: Vec<String> = choice.variants.iter().map(|v| format!("`{}`", v.name)).collect();
-                f.write_str(&names.join(" or "))
+                match names.as_slice() {
+                    [first, second, rest @ ..] if rest.len() > FEW => write!(f, "{first}, {second} or another `{}`", choice.name),
+                    all => f.write_str(&all.join(" or ")),
+                }
             }
         }
     }

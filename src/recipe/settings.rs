@@ -1,6 +1,6 @@
 //! The recipe itself: the typed settings that every later stage works from. Each field is declared once, here.
 
-use super::decode::{Interval, MicroBatch, Pair};
+use super::decode::{Interval, MicroBatch, Pair, Portion};
 use super::schema::{Range, choice, record};
 use crate::units::{Bytes, Flops, Ratio, Seconds};
 
@@ -37,6 +37,8 @@ record! {
         optimizer: Optimizer;
         /// The learning rate as a function of progress through the budget.
         lr: LearningRate;
+        /// How schedules are counted: exactly, or as the official code of the paper counts.
+        counting: Counting = "Exact";
         /// Loss on held-back text with fixed masks.
         evaluation: Evaluation = "Evaluation()";
         /// How often the run is saved.
@@ -392,8 +394,8 @@ choice! {
         Ramp {
             /// The full batch.
             to: u64 [Range::closed(1.0, 1_048_576.0)];
-            /// The progress at which it is reached.
-            until: Ratio [Range::above(0.0, 1.0)];
+            /// When it is reached: at a progress, or after so many steps, so many tokens or so long.
+            until: Portion [Range::above(0.0, 1.0)];
         }
         /// The same from first to last.
         Constant {
@@ -572,9 +574,9 @@ choice! {
 }
 
 choice! {
-    /// The learning rate as a function of progress.
+    /// The learning rate as a function of progress x; p is the progress after the warm-up, (x − w) / (1 − w).
     LearningRate {
-        /// Linear from `start · peak` up to the peak, then linear to zero at the deadline.
+        /// Linear from `start · peak` up to the peak, then linear to zero at the deadline: min(start + x·(1 − start)/peak_at, (1 − x)/(1 − peak_at)).
         Triangle {
             /// The highest rate.
             peak: f64 [Range::above(0.0, 1e3)];
@@ -583,10 +585,107 @@ choice! {
             /// The progress at which the peak is reached.
             peak_at: Ratio [Range::open(0.0, 1.0)] = "50%";
         }
+        /// Warm-up, the peak, cooldown (warmup-stable-decay): min(x/w, 1, (1 − x)/c).
+        Trapezoid {
+            /// The highest rate.
+            peak: f64 [Range::above(0.0, 1e3)];
+            /// How long the rate grows linearly from zero: a share, steps, tokens or time; `0%` is no warm-up.
+            warmup: Portion [Range::closed(0.0, 1.0)] = "0%";
+            /// How long the rate falls linearly to zero at the end; in anything but a share, the budget must limit the same.
+            cooldown: Portion [Range::closed(0.0, 1.0)] = "0%";
+        }
+        /// Warm-up, then linear to zero: 1 − p.
+        Linear {
+            /// The highest rate.
+            peak: f64 [Range::above(0.0, 1e3)];
+            /// How long the rate grows linearly from zero: a share, steps, tokens or time; `0%` is no warm-up.
+            warmup: Portion [Range::closed(0.0, 1.0)] = "0%";
+        }
+        /// Warm-up, then half a cosine down to `end · peak`: end + (1 − end)·(1 + cos πp)/2.
+        Cosine {
+            /// The highest rate.
+            peak: f64 [Range::above(0.0, 1e3)];
+            /// How long the rate grows linearly from zero: a share, steps, tokens or time; `0%` is no warm-up.
+            warmup: Portion [Range::closed(0.0, 1.0)] = "0%";
+            /// The last rate as a share of the peak.
+            end: Ratio [Range::closed(0.0, 1.0)] = "0%";
+        }
+        /// Warm-up, then half a cosine down to zero in each cycle (warm restarts): (1 + cos π·frac(cycles·p))/2.
+        CosineRestarts {
+            /// The highest rate.
+            peak: f64 [Range::above(0.0, 1e3)];
+            /// How long the rate grows linearly from zero: a share, steps, tokens or time; `0%` is no warm-up.
+            warmup: Portion [Range::closed(0.0, 1.0)] = "0%";
+            /// How many times it falls.
+            cycles: u64 [Range::closed(1.0, 1e6)] = "4";
+        }
+        /// Half a cosine up, (1 + cos π(1 − x))/2, and from the cooldown on linear to zero.
+        InverseCosine {
+            /// The highest rate.
+            peak: f64 [Range::above(0.0, 1e3)];
+            /// How long the rate falls linearly to zero at the end; in anything but a share, the budget must limit the same.
+            cooldown: Portion [Range::closed(0.0, 1.0)] = "0%";
+        }
+        /// Warm-up, then end + (1 − end)·(1 − p)^power.
+        Polynomial {
+            /// The highest rate.
+            peak: f64 [Range::above(0.0, 1e3)];
+            /// How long the rate grows linearly from zero: a share, steps, tokens or time; `0%` is no warm-up.
+            warmup: Portion [Range::closed(0.0, 1.0)] = "0%";
+            /// The power; 1 is linear.
+            power: f64 [Range::above(0.0, 100.0)] = "1";
+            /// The last rate as a share of the peak.
+            end: Ratio [Range::closed(0.0, 1.0)] = "0%";
+        }
+        /// Warm-up, then with its inverse square root, √(w/x), and from the cooldown on linear to zero; without warm-up 1/√n in step n.
+        InverseSqrt {
+            /// The highest rate.
+            peak: f64 [Range::above(0.0, 1e3)];
+            /// How long the rate grows linearly from zero: a share, steps, tokens or time; `0%` is no warm-up.
+            warmup: Portion [Range::closed(0.0, 1.0)] = "0%";
+            /// How long the rate falls linearly to zero at the end; in anything but a share, the budget must limit the same.
+            cooldown: Portion [Range::closed(0.0, 1.0)] = "0%";
+        }
+        /// Linear from zero towards the peak at the deadline, x, and from the cooldown on linear to zero.
+        Ramp {
+            /// The highest rate.
+            peak: f64 [Range::above(0.0, 1e3)];
+            /// How long the rate falls linearly to zero at the end; in anything but a share, the budget must limit the same.
+            cooldown: Portion [Range::closed(0.0, 1.0)] = "0%";
+        }
+        /// Triangles from zero to the peak and back, one after the other: 1 − |1 − 2·frac(cycles·x)|.
+        MultiCycle {
+            /// The highest rate.
+            peak: f64 [Range::above(0.0, 1e3)];
+            /// How many.
+            cycles: u64 [Range::closed(1.0, 1e6)] = "8";
+        }
+        /// Linear from point to point; before the first as at the first, after the last as at the last.
+        Piecewise {
+            /// The highest rate.
+            peak: f64 [Range::above(0.0, 1e3)];
+            /// Points `(progress, share of the peak)` in the order of progress, such as `[(0%, 0%), (10%, 100%), (100%, 0%)]`; two at one progress make a jump.
+            points: Vec<Pair> [Range::closed(0.0, 1.0)];
+        }
         /// The same from first to last.
         Constant {
             /// The rate.
             rate: f64 [Range::above(0.0, 1e3)];
+        }
+    }
+}
+
+choice! {
+    /// How schedules, the batch ramp and masks are counted.
+    Counting {
+        /// Progress is what it is; a step is the mean over its micro-batches; of the masked tokens each is drawn 8 : 1 : 1.
+        Exact {}
+        /// As the official code of the paper counts, to compare with it: progress in whole fake steps, the ramp a micro-batch ahead, the loss divided by whole micro-batches, masks by count.
+        Official {
+            /// Micro-steps that the whole budget stands for, `train.steps` there.
+            micro_steps: u64 [Range::closed(1.0, 1e15)];
+            /// Whether the learning rate follows the budget, as the `budget-` schedules do there, or counts micro-steps, as the others do.
+            by_budget: bool = "true";
         }
     }
 }

@@ -51,6 +51,7 @@ pub const UNCHECKED: &[(&str, &str)] = &[
     ("content.recipe.objective.rate", "no number follows from it where the share of predicted rows is given, or is all"),
     ("content.recipe.objective.protect_special", "no number follows from it"),
     ("content.recipe.lr", "no number follows from it"),
+    ("content.recipe.counting.by_budget", "no number follows from it"),
     ("content.recipe.checkpoint.keep", "no number follows from it"),
 ];
 

@@ -23,6 +23,7 @@ pub struct Recipe {
     pub recompute: Recomputation,
     pub optimizer: Optimizer,
     pub lr: LearningRate,
+    pub counting: Counting,
     pub evaluation: Evaluation,
     pub checkpoint: Checkpoint,
 }
@@ -217,7 +218,7 @@ pub enum Prediction {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Batch {
-    Ramp { to: u64, until: Ratio },
+    Ramp { to: u64, until: Portion },
     Constant { size: u64 },
 }
 
@@ -315,7 +316,24 @@ pub enum Decay {
 #[serde(deny_unknown_fields)]
 pub enum LearningRate {
     Triangle { peak: f64, start: Ratio, peak_at: Ratio },
+    Trapezoid { peak: f64, warmup: Portion, cooldown: Portion },
+    Linear { peak: f64, warmup: Portion },
+    Cosine { peak: f64, warmup: Portion, end: Ratio },
+    CosineRestarts { peak: f64, warmup: Portion, cycles: u64 },
+    InverseCosine { peak: f64, cooldown: Portion },
+    Polynomial { peak: f64, warmup: Portion, power: f64, end: Ratio },
+    InverseSqrt { peak: f64, warmup: Portion, cooldown: Portion },
+    Ramp { peak: f64, cooldown: Portion },
+    MultiCycle { peak: f64, cycles: u64 },
+    Piecewise { peak: f64, points: Vec<Pair> },
     Constant { rate: f64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Counting {
+    Exact {},
+    Official { micro_steps: u64, by_budget: bool },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -330,6 +348,15 @@ pub struct Evaluation {
 pub struct Checkpoint {
     pub every: Interval,
     pub keep: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Portion {
+    Share(Ratio),
+    Steps(u64),
+    Tokens(u64),
+    Time(Seconds),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use super::book::close;
 use super::format::{Content, Limit, WalkName};
 use super::model::full_batch;
-use super::recipe::{Batch, Interval};
+use super::recipe::{Batch, Counting, Interval, Portion};
 use super::{At, Book, Law};
 use crate::units::{Flops, Tokens};
 
@@ -112,16 +112,37 @@ impl Run<'_> {
         self.shares(spent).into_iter().map(|(_, share)| share).fold(0.0, f64::max).min(1.0)
     }
 
-    /// Micro-batches of a step that begins at a progress: a ramp grows linearly, in whole micro-batches.
-    fn wanted(&self, progress: f64) -> u64 {
+    /// Micro-batches of a step that begins now: a ramp grows linearly, in whole micro-batches.
+    fn wanted(&self, spent: &Spent, progress: f64) -> u64 {
         let micro = self.content.extents.batch.max(1);
         let full = full_batch(&self.content.recipe).div_ceil(micro);
-        match self.content.recipe.batch {
-            Batch::Constant { .. } => full,
-            Batch::Ramp { to, until } => {
-                ((progress / until.0 * to as f64 / micro as f64).floor() as u64).saturating_add(1).min(full)
-            }
-        }
+        let Batch::Ramp { to, until } = self.content.recipe.batch else { return full };
+        let over = match until {
+            Portion::Share(share) => progress / share.0,
+            Portion::Steps(n) => spent.steps as f64 / n as f64,
+            Portion::Tokens(n) => spent.micro_steps.saturating_mul(self.content.micro_tokens) as f64 / n as f64,
+            Portion::Time(time) => spent.seconds / time.0,
+        };
+        let grown = match self.content.recipe.counting {
+            Counting::Exact {} => (over * to as f64 / micro as f64).ceil() as u64,
+            Counting::Official { micro_steps: all, .. } => self.official(spent, (over, progress), all as f64).saturating_add(1),
+        };
+        grown.clamp(1, full)
+    }
+
+    /// Whole micro-batches that the official code's ramp wants: it counts fake steps of the budget, or micro-steps.
+    fn official(&self, spent: &Spent, (over, progress): (f64, f64), all: f64) -> u64 {
+        let Batch::Ramp { to, until } = self.content.recipe.batch else { return 0 };
+        let (micro, full) = (self.content.extents.batch.max(1) as f64, to as f64);
+        let wanted = match until {
+            Portion::Share(share) if spent.micro_steps > 0 => (progress * all).trunc() * (full / (all * share.0)),
+            Portion::Share(_) => 0.0,
+            Portion::Steps(n) if spent.micro_steps >= n => return u64::MAX,
+            Portion::Steps(n) => spent.micro_steps as f64 * full / n as f64,
+            Portion::Tokens(_) | Portion::Time(_) => over * full,
+        };
+        // As Python divides, so that the quotient is not rounded before it is cut.
+        ((wanted - wanted % micro) / micro).round() as u64
     }
 
     /// Micro-steps that the budget still buys for one more step.
@@ -147,7 +168,7 @@ impl Run<'_> {
     /// The accumulation of a step that begins now, and whether the budget cuts it short; none where the run is over.
     fn next(&self, spent: &Spent) -> Option<(u64, bool)> {
         let progress = self.progress(spent);
-        let wanted = self.wanted(progress);
+        let wanted = self.wanted(spent, progress);
         let accumulation = wanted.min(self.affordable(spent));
         let over = progress >= 1.0 || accumulation == 0 || spent.steps > MOST_STEPS;
         (!over).then_some((accumulation, accumulation < wanted))

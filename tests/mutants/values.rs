@@ -118,7 +118,7 @@ fn measures(ty: &TypeInfo) -> &'static [Measure] {
         TypeInfo::Duration => &[Measure::Time],
         TypeInfo::Size => &[Measure::Size],
         TypeInfo::Work => &[Measure::Work],
-        TypeInfo::Interval => &[Measure::Plain, Measure::Share, Measure::Time],
+        TypeInfo::Interval | TypeInfo::Portion => &[Measure::Plain, Measure::Share, Measure::Time],
         _ => &[],
     }
 }

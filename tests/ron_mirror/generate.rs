@@ -77,11 +77,19 @@ fn value(wanted: &TypeInfo, range: Option<&Range>, newtypes: Newtypes, draw: &mu
             }
             _ => wrapped("Steps", Node::Count(count(Some(&Range::closed(1.0, 1e15)), draw))),
         },
+        TypeInfo::Portion => match draw.below(4) {
+            0 => wrapped("Share", share(real(range, draw))),
+            1 if newtypes == Newtypes::Named => {
+                wrapped("Time", wrapped("Seconds", Node::Real(real(Some(&Range::above(0.0, 1e9)), draw))))
+            }
+            2 => wrapped("Tokens", Node::Count(count(Some(&Range::closed(1.0, 1e18)), draw))),
+            _ => wrapped("Steps", Node::Count(count(Some(&Range::closed(1.0, 1e15)), draw))),
+        },
         TypeInfo::AutoCount if draw.chance(50) => Node::Unit("Auto"),
         TypeInfo::AutoCount => wrapped("Fixed", Node::Count(count(range, draw))),
         TypeInfo::List(item) => {
             let length = draw.below(4);
-            Node::List((0..length).map(|_| value(&item(), None, newtypes, draw)).collect())
+            Node::List((0..length).map(|_| value(&item(), range, newtypes, draw)).collect())
         }
         TypeInfo::Record(info) => record(info, false, newtypes, draw),
         TypeInfo::Choice(info) => {

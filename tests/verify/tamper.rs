@@ -3,7 +3,7 @@
 use cramplan::units::{Bytes, FlopRate, Flops, Ratio, Seconds, Tokens};
 use cramplan::verify::format::{Content, DType, Limit, Op, Operation, Pass, Place, Role, Stage, WalkName};
 use cramplan::verify::recipe::{
-    Activation, Attention, Batch, Decay, FeedForward, Interval, Loss, MicroBatch, Norm, Optimizer, Placement, Positions,
+    Activation, Attention, Batch, Decay, FeedForward, Interval, Loss, MicroBatch, Norm, Optimizer, Placement, Portion, Positions,
     Prediction, Tokenizer, Transform,
 };
 
@@ -443,8 +443,8 @@ pub const TAMPERINGS: &[Tampering] = &[
         Some(c.run.stages.push(Stage { steps: 0, ..last }))
     }),
     t("the ramp is steeper", "run", |c| match &mut c.recipe.batch {
-        Batch::Ramp { until, .. } => Some(until.0 /= 2.0),
-        Batch::Constant { .. } => None,
+        Batch::Ramp { until: Portion::Share(until), .. } => Some(until.0 /= 2.0),
+        Batch::Ramp { .. } | Batch::Constant { .. } => None,
     }),
     t("the budget has fewer steps", "run", |c| c.recipe.budget.steps.as_mut().map(|steps| *steps -= 1)),
     t("the budget has fewer tokens", "run", |c| c.recipe.budget.tokens.as_mut().map(|tokens| *tokens /= 2)),

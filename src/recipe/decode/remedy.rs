@@ -87,7 +87,7 @@ pub(super) fn dimensions(wanted: &TypeInfo) -> &'static [Dimension] {
         TypeInfo::Duration => &[Dimension::Time],
         TypeInfo::Size => &[Dimension::Size],
         TypeInfo::Work => &[Dimension::Work],
-        TypeInfo::Interval => &[Dimension::Plain, Dimension::Percent, Dimension::Time],
+        TypeInfo::Interval | TypeInfo::Portion => &[Dimension::Plain, Dimension::Percent, Dimension::Time],
         _ => &[],
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn in_base_units(name: &str, items: &[Value]) -> Option<Quantity> {
 }
 
 /// The only value in the parentheses of a name.
-fn named<'v>(value: &'v Value, wanted: &str) -> Option<&'v Value> {
+pub(super) fn named<'v>(value: &'v Value, wanted: &str) -> Option<&'v Value> {
     match &value.kind {
         ValueKind::Tuple { name: Some(name), items } if name.text == wanted && items.len() == 1 => items.first(),
         _ => None,

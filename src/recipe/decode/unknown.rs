@@ -92,6 +92,14 @@ fn place(path: &str) -> String {
     }
 }
 
+/// The structs that have the field at a path, of those that can stand where one of them does.
+fn owners(path: &str) -> String {
+    let last = path.rsplit('.').next().unwrap_or_default();
+    let records = type_of(parent(path), &ROOT).map(|ty| ty.records()).unwrap_or_default();
+    let names: Vec<String> = records.into_iter().filter(|r| is_field(r, last)).map(|r| format!("`{}`", r.name)).collect();
+    names.join(", ")
+}
+
 /// The report of an unknown field, and the path of the field that was meant.
 pub(super) fn field(fields: &Fields, field: &FieldValue, here: &str) -> (Diagnostic, Option<String>) {
     let (info, name, span) = (fields.info, field.name.text.as_str(), field.name.span);
@@ -110,6 +118,9 @@ pub(super) fn field(fields: &Fields, field: &FieldValue, here: &str) -> (Diagnos
             (diagnostic.help(help).fix(format!("write `{close}`"), safe, span, close), Some(path))
         }
         Meant::Elsewhere(path) if path.contains('`') => (diagnostic.help(format!("there is `{path}`")), None),
+        Meant::Elsewhere(path) if parent(&path) == here => {
+            (diagnostic.help(format!("`{name}` is a field of {}", owners(&path))), Some(path))
+        }
         Meant::Elsewhere(path) => (diagnostic.help(format!("`{name}` belongs {}", place(&path))), Some(path)),
         Meant::ElsewhereOtherwise(path) => {
             let last = path.rsplit('.').next().unwrap_or_default();
@@ -120,6 +131,9 @@ pub(super) fn field(fields: &Fields, field: &FieldValue, here: &str) -> (Diagnos
             if let Some(ours) = info.fields.iter().find(|f| f.name == last).filter(|_| parent(path) == here) {
                 let free = fields.value(last).is_none() && fits(ours, &field.value);
                 return (diagnostic.help(format!("it is `{last}` here")).fix(format!("write `{last}`"), free, span, last), None);
+            }
+            if parent(path) == here && !here.is_empty() {
+                return (diagnostic.help(format!("it is `{last}` here, a field of {}", owners(path))), Some(path.to_owned()));
             }
             (diagnostic.help(format!("it is `{path}` here{}", form_of(path))), Some(path.to_owned()))
         }

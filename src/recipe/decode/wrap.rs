@@ -35,9 +35,13 @@ fn readings(value: &Value) -> Vec<Bare> {
 fn takes(field: &FieldInfo, kind: &ValueKind) -> bool {
     match kind {
         ValueKind::Number(q) => {
-            let in_range = field.range.is_none_or(|range| range.contains(q.number.as_f64()));
             let x = q.number.as_f64();
-            let steps = matches!((field.ty)(), TypeInfo::Interval) && q.dimension == Dimension::Plain;
+            let plain = q.dimension == Dimension::Plain;
+            let portion = matches!((field.ty)(), TypeInfo::Portion);
+            let steps = plain && (matches!((field.ty)(), TypeInfo::Interval) || portion && x > 1.0);
+            // The range of a portion is that of its shares.
+            let is_bound = !portion || !steps && q.dimension != Dimension::Time;
+            let in_range = !is_bound || field.range.is_none_or(|range| range.contains(x));
             let counts = steps || matches!((field.ty)(), TypeInfo::Count | TypeInfo::AutoCount);
             let whole = !counts || x.fract() == 0.0 && (!steps || x >= 1.0);
             dimensions(&(field.ty)()).contains(&q.dimension) && in_range && whole
@@ -96,12 +100,15 @@ impl Proposal {
     }
 }
 
-/// The variants whose first field takes a value: those that have no other field first.
+/// Proposals that are made for one value.
+const MOST_PROPOSED: usize = 2;
+
+/// The first variants whose first field takes a value: those that have no other field before those that have.
 fn of_choice(choice: &ChoiceInfo, bare: &Bare) -> Vec<Proposal> {
     let first = |v: &'static RecordInfo| v.fields.first().filter(|field| takes(field, &bare.kind)).map(|field| (v, field));
     let mut fitting: Vec<_> = choice.variants.iter().filter_map(first).collect();
-    fitting.sort_by_key(|(record, _)| record.fields.len());
-    fitting.into_iter().map(|(record, field)| Proposal::of(record, field, bare)).collect()
+    fitting.sort_by_key(|(record, _)| record.fields.len() > 1);
+    fitting.into_iter().take(MOST_PROPOSED).map(|(record, field)| Proposal::of(record, field, bare)).collect()
 }
 
 /// The only field of a struct that takes a value, where the value tells by its kind which one it is.

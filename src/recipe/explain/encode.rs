@@ -26,6 +26,7 @@ pub(super) fn encode(value: &Value, ty: &TypeInfo) -> Option<Json> {
         (TypeInfo::Text, ValueKind::Text(text)) => Some(json!(text)),
         (TypeInfo::Flag, ValueKind::Bool(flag)) => Some(json!(flag)),
         (TypeInfo::Interval, ValueKind::Number(q)) => interval(q),
+        (TypeInfo::Portion, ValueKind::Number(q)) => portion(q),
         (TypeInfo::AutoCount, ValueKind::Name(name)) => (name.text == "Auto").then(|| json!("Auto")),
         (TypeInfo::AutoCount, ValueKind::Number(q)) => whole(q).map(|n| json!({"Fixed": n})),
         (TypeInfo::Pair, ValueKind::Tuple { items, .. } | ValueKind::List(items)) => all(items, &TypeInfo::Real),
@@ -53,6 +54,11 @@ fn interval(q: &Quantity) -> Option<Json> {
         Dimension::Time => Some(json!({"Time": q.number.as_f64()})),
         _ => whole(q).map(|n| json!({"Steps": n})),
     }
+}
+
+fn portion(q: &Quantity) -> Option<Json> {
+    let is_share = q.dimension == Dimension::Plain && q.number.as_f64() <= 1.0;
+    if is_share { Some(json!({"Share": q.number.as_f64()})) } else { interval(q) }
 }
 
 fn variant(value: &Value, choice: &ChoiceInfo) -> Option<Json> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::words::{doc, is_required};
 use super::{Type, encode, types};
+use crate::recipe::decode::Portion;
 use crate::recipe::schema::{ChoiceInfo, FieldInfo, Range, RecordInfo, TypeInfo};
 
 /// The whole schema, with sorted keys so that it is the same in every build.
@@ -92,6 +93,12 @@ fn value(ty: &TypeInfo, range: Option<&Range>) -> Value {
             tagged("Share", &bounded("number", Some(&Range::above(0.0, 1.0)))),
             tagged("Time", &bounded("number", Some(&Range::above(0.0, f64::INFINITY)))),
             tagged("Steps", &bounded("integer", Some(&Range::closed(1.0, 1e15)))),
+        ]}),
+        TypeInfo::Portion => json!({"oneOf": [
+            tagged("Share", &bounded("number", range)),
+            tagged("Steps", &bounded("integer", Some(&Portion::range_of("Steps")))),
+            tagged("Tokens", &bounded("integer", Some(&Portion::range_of("Tokens")))),
+            tagged("Time", &bounded("number", Some(&Portion::range_of("Time")))),
         ]}),
         TypeInfo::AutoCount => json!({"oneOf": [{"const": "Auto"}, tagged("Fixed", &bounded("integer", range))]}),
         TypeInfo::List(item) => json!({"type": "array", "items": value(&item(), range)}),

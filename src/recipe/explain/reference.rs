@@ -1,6 +1,7 @@
-//! The reference page: the language in short, every struct, choice and field, and the codes of messages; Markdown.
+//! The reference page: the language in short, every struct, choice and field, what differs from the official code, and the codes of
+//! messages; Markdown.
 //!
-//! Invariant: the tables are written from the declarations; only the part on the language is prose.
+//! Invariant: the tables are written from the declarations; only the parts on the language and on the official code are prose.
 
 use std::fmt::Write as _;
 
@@ -11,6 +12,12 @@ use crate::recipe::schema::{ChoiceInfo, RecordInfo, TypeInfo};
 use crate::recipe::value::{Dimension, units};
 
 const LANGUAGE: &str = include_str!("language.md");
+
+/// What is different from the official code, with the reasons.
+const DEVIATIONS: &str = include_str!("../schedule/deviations.md");
+
+const DEVIATIONS_HEAD: &str = "## Schedules and the official code\n\nSchedules, batch ramps and masks differ from the official code of the \
+    paper (Geiping & Goldstein, \"Cramming\") where these reasons ask for it; `counting: Official(..)` counts as that does.\n";
 
 /// Where the table of units stands in the part on the language.
 const UNITS_HERE: &str = "@units@\n";
@@ -29,6 +36,7 @@ pub fn page() -> String {
             Type::Choice(info) => choice(&mut out, info),
         }
     }
+    let _ = writeln!(out, "{DEVIATIONS_HEAD}\n{DEVIATIONS}");
     codes(&mut out);
     out
 }

@@ -26,7 +26,7 @@ fn between(range: &Range, ty: &TypeInfo, name: &str) -> String {
 /// A number of base units in a unit of the wanted dimension.
 fn number(x: f64, ty: &TypeInfo) -> String {
     match ty {
-        TypeInfo::Share => format!("{}%", short(x * 100.0)),
+        TypeInfo::Share | TypeInfo::Portion => format!("{}%", short(x * 100.0)),
         TypeInfo::Duration => format!("{}s", short(x)),
         TypeInfo::Work => format!("{}FLOP", short(x)),
         TypeInfo::Size => {
