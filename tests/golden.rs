@@ -32,7 +32,7 @@ fn recipe(fields: &str) -> Recipe {
     let text = format!(
         "Recipe(name: \"golden\", budget: Budget(time: 24h),
             data: Corpus(sources: [Synthetic(2000)], tokenizer: WordPiece(vocab: 512)),
-            model: Encoder(width: 32, depth: 2, heads: 4, sequence: 128, feed_forward: GeluGlu(intermediate: 64)),
+            model: Encoder(width: 32, depth: 2, heads: 4, sequence: 128, feed_forward: Glu(intermediate: 64)),
             optimizer: AdamW(), {rest} {fields})"
     );
     let (document, _) = parse(SourceId(0), &text);
