@@ -90,7 +90,7 @@ fn adam(x: &mut Exact, g: &[f64], t: f64, eps: f64) -> Vec<f64> {
     for (i, g) in g.iter().enumerate() {
         x.kept[0][i] = b1 * x.kept[0][i] + (1.0 - b1) * g;
         x.kept[1][i] = b2 * x.kept[1][i] + (1.0 - b2) * g * g;
-        step.push(x.kept[0][i] / (1.0 - b1.powf(t)) / ((x.kept[1][i] / (1.0 - b2.powf(t))).sqrt() + eps));
+        step.push(x.kept[0][i] / (1.0 - libm::pow(b1, t)) / ((x.kept[1][i] / (1.0 - libm::pow(b2, t))).sqrt() + eps));
     }
     step
 }
@@ -131,14 +131,14 @@ fn radam() {
         follows(RAdam { betas: (b1, b2), eps: 1e-8, weight_decay: 0.1 }, SHAPES[0], &[SHAPES[0]; 2], &|x, g, t| {
             let g = decayed(&x.w, g, 0.1);
             let mut step = Vec::new();
-            let rho = longest - 2.0 * t * b2.powf(t) / (1.0 - b2.powf(t));
+            let rho = longest - 2.0 * t * libm::pow(b2, t) / (1.0 - libm::pow(b2, t));
             for (i, g) in g.iter().enumerate() {
                 x.kept[0][i] = b1 * x.kept[0][i] + (1.0 - b1) * g;
                 x.kept[1][i] = b2 * x.kept[1][i] + (1.0 - b2) * g * g;
-                let first = x.kept[0][i] / (1.0 - b1.powf(t));
+                let first = x.kept[0][i] / (1.0 - libm::pow(b1, t));
                 let above = (rho - 4.0) * (rho - 2.0) * longest;
                 let below = (longest - 4.0) * (longest - 2.0) * rho;
-                let rectified = (above / below).sqrt() * (1.0 - b2.powf(t)).sqrt() / (x.kept[1][i].sqrt() + 1e-8);
+                let rectified = (above / below).sqrt() * (1.0 - libm::pow(b2, t)).sqrt() / (x.kept[1][i].sqrt() + 1e-8);
                 step.push(if rho > 5.0 { first * rectified } else { first });
             }
             subtract(&mut x.w, &step, RATE);
@@ -218,7 +218,9 @@ fn sgd_without_momentum_with_it_and_looking_ahead() {
 fn shortened(x: &mut Exact, mut u: Vec<f64>, momentum: f64) {
     let mean = u.iter().map(|u| u * u).sum::<f64>() / u.len() as f64;
     let limit = 1.0 / (mean.sqrt() / 0.9).max(1.0);
-    u.iter_mut().for_each(|u| *u *= limit);
+    for u in &mut u {
+        *u *= limit;
+    }
     if momentum > 0.0 {
         x.kept[0].iter_mut().zip(&mut u).for_each(|(m, u)| {
             *m = momentum * *m + (1.0 - momentum) * *u;
@@ -237,7 +239,7 @@ fn adafactor() {
         for shape in [&[7][..], &[1], &[40_000]] {
             let kept = [shape; 2];
             follows(op.clone(), shape, &kept[..=first], &|x, g, t| {
-                let beta = 1.0 - t.powf(-0.8);
+                let beta = 1.0 - libm::pow(t, -0.8);
                 let v = &mut x.kept[first];
                 v.iter_mut().zip(g).for_each(|(v, g)| *v = beta * *v + (1.0 - beta) * (g * g + 1e-30));
                 let u = v.iter().zip(g).map(|(v, g)| g / v.sqrt()).collect();
@@ -248,7 +250,7 @@ fn adafactor() {
             let all: [&[u64]; 3] = [shape, &[rows], &[columns]];
             let (rows, columns) = (rows as usize, columns as usize);
             follows(Adafactor { factored: true, ..op.clone() }, shape, &all[1 - first..], &|x, g, t| {
-                let beta = 1.0 - t.powf(-0.8);
+                let beta = 1.0 - libm::pow(t, -0.8);
                 let square = |i: usize, j: usize| g[i * columns + j] * g[i * columns + j] + 1e-30;
                 for i in 0..rows {
                     let mean = (0..columns).map(|j| square(i, j)).sum::<f64>() / columns as f64;
