@@ -193,11 +193,9 @@ fn table(recipes: &[(String, StepGraphs)]) -> (String, Vec<f64>) {
 
 /// The shipped recipes as they are, with the micro-batch that the plan takes, and the generated ones.
 fn recipes() -> Vec<(String, StepGraphs)> {
-    let folder = format!("{}/recipes", env!("CARGO_MANIFEST_DIR"));
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
     let card = || cramplan::device::find("rtx-a6000").unwrap();
-    let shipped = paths.iter().map(|path| {
+    let shipped = common::shipped();
+    let shipped = shipped.iter().map(|path| {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         (name, common::costed_file(path, &[], card()).graphs())
     });

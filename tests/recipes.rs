@@ -5,9 +5,9 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use common::costed_file;
+use common::{costed_file, shipped};
 use cramplan::check::Costed;
 use cramplan::device::find;
 use cramplan::step::Walk;
@@ -169,15 +169,6 @@ fn flops_are_those_of_the_official_models_in_every_shape() {
         assert_eq!((walk.forward.0, walk.model().0), (wanted("forward"), wanted("forward_backward")), "{shape}");
     }
     assert_eq!(shapes.len(), 9);
-}
-
-fn shipped() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
-    let folders = [root.clone(), root.join("ablations")];
-    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
-    let mut all: Vec<PathBuf> = files.filter(|path| path.is_file()).collect();
-    all.sort();
-    all
 }
 
 #[test]

@@ -60,6 +60,20 @@ impl Place {
     }
 }
 
+/// The shipped recipes, those in folders among them, in the order of their paths.
+pub fn shipped() -> Vec<PathBuf> {
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes")];
+    let mut found = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { open.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}
+
 /// The recipe of a text that imports nothing and must be valid.
 pub fn recipe(text: &str) -> cramplan::recipe::settings::Recipe {
     costed(text, &[], machine()).recipe
