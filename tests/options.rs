@@ -28,6 +28,10 @@ fn seen(costed: &Costed) -> BTreeMap<String, i64> {
         let graph = graphs.walk(walk);
         for node in graph.nodes().filter(|node| node.pass != Pass::Backward) {
             let shapes: Vec<_> = node.inputs.iter().map(|id| graph.ty(*id).shape).collect();
+            if walk == Walk::First {
+                let made = node.inputs.iter().filter_map(|id| graph.producer(*id)).map(|made| made.op.rule().name());
+                see(format!("order: {} reads {}", node.op.rule().name(), made.collect::<Vec<_>>().join(", ")));
+            }
             let pass = if walk == Walk::Evaluate { "evaluation" } else { node.pass.name() };
             see(format!("{pass}: {} {:?} of {shapes:?}", node.op.rule().name(), node.op));
         }
@@ -82,7 +86,7 @@ const LINES: &[Line] = &[
     Line("budget.tokens", "budget.tokens=1000", &[], "-1 run of 40 steps"),
     Line("budget.steps", "budget.steps=20", &[], "+1 run of 20 steps"),
     Line("budget.flops", "budget.flops=1GFLOP", &[], "-1 run of 40 steps"),
-    Line("budget.memory", "budget.memory=1GiB", &[], "+1 limit 1GiB"),
+    Line("budget.memory", "budget.memory=1GiB", &[], "+1 limit 1.00 GiB"),
     Line("data.tokenizer.WordPiece.vocab", "data.tokenizer.vocab=600", &[], "+1 parameter embedding.word [600, 32]"),
     Line("model.width", "model.width=48", &[], "+1 parameter embedding.word [512, 48]"),
     Line("model.depth", "model.depth=3", &[], "+1 parameter attention.query"),
@@ -102,7 +106,7 @@ const LINES: &[Line] = &[
     Line("model.feed_forward.Glu.activation.Silu", "model.feed_forward.activation=Silu", &[], "+2 forward: SiLU-GLU"),
     Line("model.feed_forward.Glu.activation.Sigmoid", "model.feed_forward.activation=Sigmoid", &[], "+2 forward: GLU"),
     Line("model.feed_forward.Glu.activation.Tanh", "model.feed_forward.activation=Tanh", &[], "+2 forward: tanh-GLU"),
-    Line("model.feed_forward.Mlp.activation.Gelu", "model.feed_forward=Mlp(intermediate: 64, activation: Gelu)", &["model.feed_forward=Mlp(64, activation: Relu)"], "+2 forward: GELU"),
+    Line("model.feed_forward.Mlp.activation.Gelu", "model.feed_forward=Mlp(intermediate: 64, activation: Gelu)", &["model.feed_forward=Mlp(intermediate: 64, activation: Relu)"], "+2 forward: GELU"),
     Line("model.feed_forward.Mlp.activation.GeluTanh", "model.feed_forward=Mlp(intermediate: 64, activation: GeluTanh)", &["model.feed_forward=Mlp(64)"], "+2 forward: tanh GELU"),
     Line("model.feed_forward.Mlp.activation.Relu", "model.feed_forward=Mlp(intermediate: 64, activation: Relu)", &["model.feed_forward=Mlp(64)"], "+2 forward: ReLU"),
     Line("model.feed_forward.Mlp.activation.SquaredRelu", "model.feed_forward=Mlp(intermediate: 64, activation: SquaredRelu)", &["model.feed_forward=Mlp(64)"], "+2 forward: squared ReLU"),
@@ -119,7 +123,7 @@ const LINES: &[Line] = &[
     Line("model.norm.RmsNorm.eps", "model.norm.eps=1e-3", &["model.norm=RmsNorm()"], "eps: 0.001, factor: 1.0"),
     Line("model.norm.ScaleNorm", "model.norm=ScaleNorm()", &[], "+1 parameter final_norm.gain [1] decays false begins at 5.6569"),
     Line("model.norm.ScaleNorm.eps", "model.norm.eps=0.8", &["model.norm=ScaleNorm()"], "eps: 0.020000000000000004, factor: 0.17677"),
-    Line("model.placement", "model.placement=PostNorm", &[], "+1 evaluation"),
+    Line("model.placement", "model.placement=PostNorm", &[], "+3 order: add reads matrix product, layer norm"),
     Line("model.placement.PreNorm", "model.placement=PreNorm", &["model.placement=Sandwich"], "-2 parameter attention_out_norm.gain"),
     Line("model.placement.PostNorm", "model.placement=PostNorm", &["model.placement=DeepNorm"], "-4 forward: scale"),
     Line("model.placement.Sandwich", "model.placement=Sandwich", &[], "+2 parameter feed_forward_out_norm.gain"),

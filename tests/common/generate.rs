@@ -103,7 +103,7 @@ impl Shape {
 }
 
 /// The options of a model: half of the recipes are crammed-BERT's kind, the others anything.
-fn options(draw: &mut Draw, shape: &Shape) -> String {
+fn options(draw: &mut Draw, shape: &Shape, size: Size) -> String {
     let Shape { width, heads, sequence, half, .. } = *shape;
     if draw.below(2) == 0 {
         return format!("feed_forward: Glu(intermediate: {}),", 2 * half);
@@ -128,7 +128,12 @@ fn options(draw: &mut Draw, shape: &Shape) -> String {
     let narrow = if draw.below(3) == 0 { format!("table_width: {}, ", width / 2) } else { String::new() };
     let (norm_after, tied, final_norm, causal) = (yes_or_no(draw), draw.below(3) > 0, yes_or_no(draw), draw.below(3) == 0);
     let transform = draw.one(&["Skipped", "Projected", "Nonlinear"]);
-    let dropout = draw.one(&["", "", "inputs: 10%, probabilities: 10%, branches: 10%", "probabilities: 20%", "branches: 5%"]);
+    // What executes nothing still draws the masks, and those of large models are large.
+    let dropout = if size == Size::Large {
+        ""
+    } else {
+        draw.one(&["", "", "inputs: 10%, probabilities: 10%, branches: 10%", "probabilities: 20%", "branches: 5%"])
+    };
     let init = draw.one(&["Normal()", "Small", "Megatron", "Wang"]);
     format!(
         "feed_forward: {feed_forward}, attention: Softmax(causal: {causal}), norm: {norm}, placement: {placement},
@@ -155,7 +160,7 @@ fn recipe(draw: &mut Draw, size: Size, name: &str) -> String {
     let rate = draw.one(&["15%", "25%", "40%"]);
     let protect = draw.one(&["true", "false"]);
     let lr = draw.one(&["Constant(1e-3)", "Triangle(peak: 1e-3, start: 25%, peak_at: 75%)"]);
-    let options = options(draw, &shape);
+    let options = options(draw, &shape, size);
     let losses =
         ["CrossEntropy()", "CrossEntropy()", "CrossEntropy(z_loss: 1e-4)", "CrossEntropy(label_smoothing: 10%)", "Focal()"];
     let loss = draw.one(&losses);

@@ -178,69 +178,74 @@ fn value(function: Function, z: Tensor<1>) -> Tensor<1> {
     }
 }
 
-/// f′(z), with what f(z) is made of.
+/// f′(z), and what f(z) is made of where that is asked for.
 struct Slope {
     slope: Tensor<1>,
-    share: Tensor<1>,
+    share: Option<Tensor<1>>,
     z: Option<Tensor<1>>,
 }
 
+/// A tensor for its last use in the slope, and once more where it is kept.
+fn split(x: Tensor<1>, keep: bool) -> (Tensor<1>, Option<Tensor<1>>) {
+    if keep { (x.clone(), Some(x)) } else { (x, None) }
+}
+
 impl Slope {
-    fn of(function: Function, z: Tensor<1>) -> Self {
+    fn of(function: Function, z: Tensor<1>, keep: bool) -> Self {
         match function {
             Function::Gelu => {
                 let share = cdf(z.clone());
                 let density = (z.clone() * z.clone() * -0.5).exp() * 0.398_942_280_401_432_7;
-                let slope = density * z.clone() + share.clone();
-                Self { slope, share, z: Some(z) }
+                let ((last, z), (phi, share)) = (split(z, keep), split(share, keep));
+                Self { slope: density * last + phi, share, z }
             }
             Function::GeluTanh => {
                 let share = tanh_step(&z);
                 let (root, cubic) = (f64::from(ROOT), f64::from(CUBIC));
-                let inner = (z.clone() * z.clone() * (3.0 * root * cubic) + root) * z.clone();
-                let rest = (share.clone().neg() + 1.0) * share.clone() * 2.0;
-                let slope = rest * inner + share.clone();
-                Self { slope, share, z: Some(z) }
+                let factor = z.clone() * z.clone() * (3.0 * root * cubic) + root;
+                let (last, z) = split(z, keep);
+                let inner = factor * last;
+                let rest = (share.clone().neg() + 1.0) * share.clone() * 2.0 * inner;
+                let (last, share) = split(share, keep);
+                Self { slope: rest + last, share, z }
             }
             Function::Silu => {
                 let share = logistic(z.clone());
-                let slope = ((share.clone().neg() + 1.0) * z.clone() + 1.0) * share.clone();
-                Self { slope, share, z: Some(z) }
+                let (last, z) = split(z, keep);
+                let rest = (share.clone().neg() + 1.0) * last + 1.0;
+                let (last, share) = split(share, keep);
+                Self { slope: rest * last, share, z }
             }
             Function::Relu => {
-                let share = positive(z);
-                Self { slope: share.clone().sign(), share, z: None }
+                let (last, share) = split(positive(z), keep);
+                Self { slope: last.sign(), share, z: None }
             }
             Function::SquaredRelu => {
-                let share = positive(z);
-                Self { slope: share.clone() * 2.0, share, z: None }
+                let (last, share) = split(positive(z), keep);
+                Self { slope: last * 2.0, share, z: None }
             }
             Function::Sigmoid => {
                 let share = logistic(z);
-                let slope = (share.clone().neg() + 1.0) * share.clone();
-                Self { slope, share, z: None }
+                let rest = share.clone().neg() + 1.0;
+                let (last, share) = split(share, keep);
+                Self { slope: rest * last, share, z: None }
             }
             Function::Tanh => {
-                let share = z.tanh();
-                let slope = (share.clone() * share.clone()).neg() + 1.0;
-                Self { slope, share, z: None }
+                let (last, share) = split(z.tanh(), keep);
+                Self { slope: (last.clone() * last).neg() + 1.0, share, z: None }
             }
         }
     }
 
-    /// f(z) and f′(z).
-    fn and_value(self, function: Function) -> (Tensor<1>, Tensor<1>) {
-        let value = match (self.z, function) {
-            (Some(z), _) => self.share * z,
-            (None, Function::SquaredRelu) => self.share.clone() * self.share,
-            (None, _) => self.share,
-        };
-        (value, self.slope)
-    }
-
-    /// f′(z) alone.
-    fn alone(self) -> Tensor<1> {
-        self.slope
+    /// f(z) and f′(z), of a gate.
+    fn and_value(function: Function, z: Tensor<1>) -> (Option<Tensor<1>>, Tensor<1>) {
+        let Self { slope, share, z } = Self::of(function, z, true);
+        let value = share.map(|share| match (z, function) {
+            (Some(z), _) => share * z,
+            (None, Function::SquaredRelu) => share.clone() * share,
+            (None, _) => share,
+        });
+        (value, slope)
     }
 }
 
@@ -261,7 +266,7 @@ impl Run for ActivateGradient {
 
     fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
         let (dy, z) = (x.flat(0), x.flat(1));
-        vec![Slope::of(self.0, z).alone() * dy]
+        vec![Slope::of(self.0, z, false).slope * dy]
     }
 }
 
@@ -283,7 +288,8 @@ impl Run for GateGradient {
 
     fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
         let (dy, values, gate) = (x.flat(0), x.flat(1), x.flat(2));
-        let (opened, slope) = Slope::of(self.0, gate).and_value(self.0);
-        vec![opened * dy.clone(), slope * values * dy]
+        let (opened, slope) = Slope::and_value(self.0, gate);
+        let dvalues = opened.map(|opened| opened * dy.clone());
+        dvalues.into_iter().chain([slope * values * dy]).collect()
     }
 }

@@ -117,14 +117,12 @@ impl Run for CrossEntropyGradient {
         } else {
             weights
         };
-        let e = (logits - lse.clone()).exp();
-        let factor = if z_loss > 0.0 {
-            (lse * (2.0 * z_loss) + 1.0) * weights.clone()
+        let scaled = if z_loss > 0.0 {
+            let e = (logits - lse.clone()).exp();
+            e * ((lse * (2.0 * z_loss) + 1.0) * weights.clone())
         } else {
-            drop(lse);
-            weights.clone()
+            (logits - lse).exp() * weights.clone()
         };
-        let scaled = e * factor;
         let scaled = if label_smoothing > 0.0 { scaled - weights.clone() * (label_smoothing / v as f64) } else { scaled };
         vec![flat(scaled.scatter(1, labels, weights * (label_smoothing - 1.0), IndexingUpdateOp::Add))]
     }

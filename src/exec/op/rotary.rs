@@ -37,11 +37,11 @@ impl Run for Rotate {
         let sin = if self.back { sin.neg() } else { sin };
         let input: Tensor<3> = input.reshape([-1, 2, half as isize]);
         let input = input.swap_dims(0, 1);
-        let part = |i: usize| -> Tensor<4> {
-            input.clone().narrow(0, i, 1).reshape([-1, sequence as isize, heads as isize, half as isize])
+        let part = |x: Tensor<3>, i: usize| -> Tensor<4> {
+            x.narrow(0, i, 1).reshape([-1, sequence as isize, heads as isize, half as isize])
         };
-        let (a, b) = (part(0), part(1));
-        drop(input);
+        let a = part(input.clone(), 0);
+        let b = part(input, 1);
         let first = a.clone() * cos.clone() - b.clone() * sin.clone();
         let second = b * cos + a * sin;
         let both = Tensor::cat(vec![flat(first), flat(second)], 0);

@@ -48,102 +48,91 @@ impl Function {
         }
     }
 
-    /// f′(z) in plain form, and what f(z) is made of: `exec::op::activation::slope`.
-    fn slope(self, c: &mut Chain, z: Handle) -> Slope {
+    /// f′(z) in plain form, and what f(z) is made of where that is kept: `exec::op::activation::Slope`.
+    fn slope(self, c: &mut Chain, z: Handle, keep: bool) -> Slope {
         match self {
             Self::Gelu => {
-                let phi = smooth_step(c, &z);
+                let share = smooth_step(c, &z);
                 let (a, b) = (c.again(&z), c.again(&z));
                 let square = c.binary(a, b);
                 let density = c.unary(square);
-                let same = c.again(&z);
-                let slope = c.binary(density, same);
-                let same = c.again(&phi);
-                let slope = c.binary(slope, same);
-                Slope { slope, share: phi, z: Some(z) }
+                let ((last, z), (phi, share)) = (split(c, z, keep), split(c, share, keep));
+                let slope = c.binary(density, last);
+                Slope { slope: c.binary(slope, phi), share, z }
             }
             Self::GeluTanh => {
                 let share = tanh_step(c, &z);
                 let (a, b) = (c.again(&z), c.again(&z));
                 let square = c.binary(a, b);
-                let inner = c.unary(square);
-                let same = c.again(&z);
-                let inner = c.binary(inner, same);
+                let factor = c.unary(square);
+                let (last, z) = split(c, z, keep);
+                let inner = c.binary(factor, last);
                 let same = c.again(&share);
                 let rest = c.unary(same);
                 let same = c.again(&share);
                 let rest = c.binary(rest, same);
                 let rest = c.unary(rest);
                 let rest = c.binary(rest, inner);
-                let same = c.again(&share);
-                let slope = c.binary(rest, same);
-                Slope { slope, share, z: Some(z) }
+                let (last, share) = split(c, share, keep);
+                Slope { slope: c.binary(rest, last), share, z }
             }
             Self::Silu => {
                 let share = smooth_step(c, &z);
+                let (last, z) = split(c, z, keep);
                 let same = c.again(&share);
-                let slope = c.unary(same);
-                let same = c.again(&z);
-                let slope = c.binary(slope, same);
-                let slope = c.unary(slope);
-                let same = c.again(&share);
-                let slope = c.binary(slope, same);
-                Slope { slope, share, z: Some(z) }
+                let rest = c.unary(same);
+                let rest = c.binary(rest, last);
+                let rest = c.unary(rest);
+                let (last, share) = split(c, share, keep);
+                Slope { slope: c.binary(rest, last), share, z }
             }
             Self::Relu | Self::SquaredRelu => {
                 let part = positive(c, z);
-                let same = c.again(&part);
-                let slope = c.unary(same);
-                Slope { slope, share: part, z: None }
+                let (last, share) = split(c, part, keep);
+                Slope { slope: c.unary(last), share, z: None }
             }
             Self::Sigmoid => {
                 let share = c.unary(z);
                 let same = c.again(&share);
-                let slope = c.unary(same);
-                let same = c.again(&share);
-                let slope = c.binary(slope, same);
-                Slope { slope, share, z: None }
+                let rest = c.unary(same);
+                let (last, share) = split(c, share, keep);
+                Slope { slope: c.binary(rest, last), share, z: None }
             }
             Self::Tanh => {
                 let t = c.unary(z);
-                let (a, b) = (c.again(&t), c.again(&t));
-                let square = c.binary(a, b);
-                let slope = c.unary(square);
-                Slope { slope, share: t, z: None }
+                let (last, share) = split(c, t, keep);
+                let same = c.again(&last);
+                let square = c.binary(same, last);
+                Slope { slope: c.unary(square), share, z: None }
             }
         }
     }
+
+    /// f(z) and f′(z) in plain form, of a gate.
+    fn value_and_slope(self, c: &mut Chain, z: Handle) -> (Option<Handle>, Handle) {
+        let Slope { slope, share, z } = self.slope(c, z, true);
+        let value = share.map(|share| match (z, self) {
+            (Some(z), _) => c.binary(share, z),
+            (None, Self::SquaredRelu) => {
+                let same = c.again(&share);
+                c.binary(same, share)
+            }
+            (None, _) => share,
+        });
+        (value, slope)
+    }
 }
 
-/// f′(z), with what f(z) is made of.
+/// f′(z), and what f(z) is made of where that is asked for.
 struct Slope {
     slope: Handle,
-    share: Handle,
+    share: Option<Handle>,
     z: Option<Handle>,
 }
 
-impl Slope {
-    /// f(z) and f′(z).
-    fn and_value(self, function: Function, c: &mut Chain) -> (Handle, Handle) {
-        let value = match (self.z, function) {
-            (Some(z), _) => c.binary(self.share, z),
-            (None, Function::SquaredRelu) => {
-                let same = c.again(&self.share);
-                c.binary(same, self.share)
-            }
-            (None, _) => self.share,
-        };
-        (value, self.slope)
-    }
-
-    /// f′(z) alone.
-    fn alone(self, c: &mut Chain) -> Handle {
-        c.drop(self.share);
-        if let Some(z) = self.z {
-            c.drop(z);
-        }
-        self.slope
-    }
+/// A tensor for its last use in the slope, and once more where it is kept.
+fn split(c: &mut Chain, x: Handle, keep: bool) -> (Handle, Option<Handle>) {
+    if keep { (c.again(&x), Some(x)) } else { (x, None) }
 }
 
 /// Φ(z), or 1/(1 + e⁻ᶻ): four functions of each element.
@@ -239,7 +228,7 @@ impl Rule for ActivateGradient {
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {
         let (dy, z) = (c.flat(types, 0), c.flat(types, 1));
-        let slope = self.0.slope(c, z).alone(c);
+        let slope = self.0.slope(c, z, false).slope;
         let dz = c.binary(slope, dy);
         c.output(dz);
     }
@@ -323,13 +312,14 @@ impl Rule for GateGradient {
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {
         let (dy, value, gate) = (c.flat(types, 0), c.flat(types, 1), c.flat(types, 2));
-        let (opened, slope) = self.0.slope(c, gate).and_value(self.0, c);
-        let same = c.again(&dy);
-        let dvalue = c.binary(opened, same);
+        let (opened, slope) = self.0.value_and_slope(c, gate);
+        let dvalue = opened.map(|opened| {
+            let same = c.again(&dy);
+            c.binary(opened, same)
+        });
         let slope = c.binary(slope, value);
         let dgate = c.binary(slope, dy);
-        c.output(dvalue);
-        c.output(dgate);
+        dvalue.into_iter().chain([dgate]).for_each(|made| c.output(made));
     }
 
     fn in_place(&self) -> &'static [(usize, usize)] {

@@ -169,15 +169,14 @@ impl Rule for CrossEntropyGradient {
         } else {
             weights
         };
-        let same = c.again(&lse);
-        let e = c.binary(logits, same);
+        let twice = (self.0.z_loss > 0.0).then(|| c.again(&lse));
+        let e = c.binary(logits, lse);
         let e = c.unary(e);
         let same = c.again(&weights);
-        let factor = if self.0.z_loss > 0.0 {
+        let factor = if let Some(lse) = twice {
             let factor = c.unary(lse);
             c.binary(factor, same)
         } else {
-            c.drop(lse);
             same
         };
         let mut scaled = c.binary(e, factor);

@@ -34,8 +34,7 @@ impl Rotate {
     }
 
     /// Half `i` of every head, `[B, S, H, D/2H]`.
-    fn half(self, c: &mut Chain, x: &Handle, i: u64, half: u64) -> Handle {
-        let x = c.again(x);
+    fn half(self, c: &mut Chain, x: Handle, i: u64, half: u64) -> Handle {
         let part = c.slice(x, i, 1);
         c.reshape(part, &[0, self.sequence, self.heads, half])
     }
@@ -65,8 +64,8 @@ impl Rule for Rotate {
         let sin = if self.back { c.unary(sin) } else { sin };
         let x = c.reshape(x, &[0, 2, half]);
         let x = c.swap(x, 0, 1);
-        let (a, b) = (self.half(c, &x, 0, half), self.half(c, &x, 1, half));
-        c.drop(x);
+        let same = c.again(&x);
+        let (a, b) = (self.half(c, same, 0, half), self.half(c, x, 1, half));
         let (same, other) = (c.again(&a), c.again(&cos));
         let first = c.binary(same, other);
         let (same, other) = (c.again(&b), c.again(&sin));
