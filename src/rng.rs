@@ -55,8 +55,9 @@ impl Stream {
         ];
         let mut key = self.key;
         for _ in 0..ROUNDS {
-            for i in 0..LANES {
-                [c[0][i], c[1][i], c[2][i], c[3][i]] = round([c[0][i], c[1][i], c[2][i], c[3][i]], key);
+            let [c0, c1, c2, c3] = &mut c;
+            for (((c0, c1), c2), c3) in c0.iter_mut().zip(c1).zip(c2).zip(c3) {
+                [*c0, *c1, *c2, *c3] = round([*c0, *c1, *c2, *c3], key);
             }
             key = next(key);
         }

@@ -25,6 +25,7 @@ use serde::Deserialize;
 
 /// The options of a case, as `tests/reference/README.md` describes them.
 #[derive(Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "the options of a model")]
 struct Case {
     name: String,
     vocabulary: u64,
@@ -77,7 +78,7 @@ struct AdamW {
 }
 
 #[derive(Deserialize)]
-struct Cases {
+struct Reference {
     steps: u64,
     adamw: AdamW,
     cases: Vec<Case>,
@@ -87,7 +88,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference/cases")
 }
 
-fn cases() -> Cases {
+fn cases() -> Reference {
     serde_json::from_str(&std::fs::read_to_string(folder().join("cases.json")).unwrap()).unwrap()
 }
 
@@ -258,7 +259,7 @@ impl Run<'_> {
     }
 }
 
-fn compared(case: &Case, cases: &Cases, answers: &Answers, form: Form, recompute: Recompute) -> Seen {
+fn compared(case: &Case, cases: &Reference, answers: &Answers, form: Form, recompute: Recompute) -> Seen {
     let AdamW { lr, betas, eps, weight_decay } = cases.adamw;
     let adamw = format!("AdamW(betas: ({}, {}), eps: {eps}, weight_decay: {weight_decay})", betas.0, betas.1);
     let run = Run { case, answers, form, recompute };

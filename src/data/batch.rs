@@ -197,12 +197,11 @@ impl Draft {
         let start = self.labels.len();
         self.plain_row(tokens);
         for (index, column) in (0..).zip(chosen(tokens, spec, &draws.mask)) {
-            let (shows_mask, shows_random) = match spec.counts {
-                Some([masks, random]) => (index < masks, index < masks + random),
-                None => {
-                    let kind = draws.replace.uniform(2 * column);
-                    (kind < 0.8, kind < 0.9)
-                }
+            let (shows_mask, shows_random) = if let Some([masks, random]) = spec.counts {
+                (index < masks, index < masks + random)
+            } else {
+                let kind = draws.replace.uniform(2 * column);
+                (kind < 0.8, kind < 0.9)
             };
             self.fates[start + column] = if shows_mask { Fate::Masked } else { Fate::Replaced };
             if shows_mask {

@@ -7,7 +7,7 @@ use super::trace::Trace;
 /// A model that is followed.
 struct Model<'t, 'a> {
     t: &'t mut Trace<'a>,
-    model: &'t Encoder,
+    of: &'t Encoder,
     place: Place,
     /// What is dropped: of the inputs, of probabilities, of branches; nothing in an evaluation.
     drops: [f64; 3],
@@ -19,7 +19,7 @@ pub fn follow(content: &Content, t: &mut Trace<'_>) -> Vec<u32> {
     let model = &content.recipe.model;
     let Dropout { inputs, probabilities, branches } = &model.dropout;
     let drops = if t.is_evaluation() { [0.0; 3] } else { [inputs.0, probabilities.0, branches.0] };
-    let mut m = Model { t, model, place: Place::Embedding, drops };
+    let mut m = Model { t, of: model, place: Place::Embedding, drops };
     let mut x = m.embedding();
     for i in 0..e.depth {
         if m.t.lost() {
@@ -32,7 +32,7 @@ pub fn follow(content: &Content, t: &mut Trace<'_>) -> Vec<u32> {
         x = m.half(x, &format!("block.{i}.feed_forward"), site + 2, |m, x| m.feed_forward(x, i));
     }
     m.place = Place::Head;
-    if m.model.head.final_norm {
+    if m.of.head.final_norm {
         x = m.norm(x, "final_norm");
     }
     if e.predicted != content.micro_tokens {
@@ -57,8 +57,8 @@ impl Model<'_, '_> {
 
     fn norm(&mut self, x: u32, name: &str) -> u32 {
         let gain = self.t.weight(&format!("{name}.gain"));
-        let d = self.model.width as f64;
-        match self.model.norm {
+        let d = self.of.width as f64;
+        match self.of.norm {
             Norm::LayerNorm { eps } => {
                 let bias = self.t.weight(&format!("{name}.bias"));
                 self.one(Op::LayerNorm { eps }, &[x, gain, bias])
@@ -80,7 +80,7 @@ impl Model<'_, '_> {
     }
 
     fn embedding(&mut self) -> u32 {
-        let model = self.model;
+        let model = self.of;
         let (words, tokens) = (self.t.weight("embedding.word"), self.t.source(Role::Tokens));
         let mut x = self.one(Op::Embedding, &[words, tokens]);
         if model.embedding.table_width.is_some_and(|width| width != model.width) {
@@ -114,7 +114,7 @@ impl Model<'_, '_> {
     /// A half of a block with its norms and the sum around it.
     fn half(&mut self, x: u32, name: &str, site: u32, f: impl FnOnce(&mut Self, u32) -> u32) -> u32 {
         let norm = format!("{name}_norm");
-        match self.model.placement {
+        match self.of.placement {
             Placement::PreNorm {} => {
                 let h = self.norm(x, &norm);
                 let y = f(self, h);
@@ -137,7 +137,7 @@ impl Model<'_, '_> {
             Placement::DeepNorm {} => {
                 let y = f(self, x);
                 let y = self.drop(y, self.drops[2], site);
-                let factor = libm::pow(2.0 * self.model.depth as f64, 0.25);
+                let factor = libm::pow(2.0 * self.of.depth as f64, 0.25);
                 let x = self.one(Op::Scale { factor }, &[x]);
                 let sum = self.one(Op::Add, &[y, x]);
                 self.norm(sum, &norm)
@@ -146,25 +146,25 @@ impl Model<'_, '_> {
     }
 
     fn attention(&mut self, x: u32, i: u64, site: u32) -> u32 {
-        let (heads, sequence) = (self.model.heads, self.model.sequence);
-        let (qkv, dense) = (self.model.biases.qkv, self.model.biases.dense);
+        let (heads, sequence) = (self.of.heads, self.of.sequence);
+        let (qkv, dense) = (self.of.biases.qkv, self.of.biases.dense);
         let [q, k, v] = ["query", "key", "value"].map(|part| self.linear(x, &format!("block.{i}.attention.{part}"), qkv));
-        let [q, k] = if let Positions::Rotary { .. } = self.model.positions {
+        let [q, k] = if let Positions::Rotary { .. } = self.of.positions {
             let table = self.t.source(Role::PositionTable);
             [q, k].map(|x| self.one(Op::Rotate { heads, sequence, back: false }, &[x, table]))
         } else {
             [q, k]
         };
         let dropout = (self.drops[1] > 0.0).then_some((self.drops[1], site));
-        let Attention::Softmax { causal } = self.model.attention;
+        let Attention::Softmax { causal } = self.of.attention;
         let context = self.one(Op::Attention { heads, sequence, causal, dropout }, &[q, k, v]);
         self.linear(context, &format!("block.{i}.attention.output"), dense)
     }
 
     fn feed_forward(&mut self, x: u32, i: u64) -> u32 {
-        let dense = self.model.biases.dense;
+        let dense = self.of.biases.dense;
         let name = |part: &str| format!("block.{i}.feed_forward.{part}");
-        let inner = match &self.model.feed_forward {
+        let inner = match &self.of.feed_forward {
             FeedForward::Glu { activation, .. } => {
                 let [value, gate] = ["value", "gate"].map(|part| self.linear(x, &name(part), dense));
                 self.one(Op::Gate { function: function(activation) }, &[value, gate])
@@ -179,7 +179,7 @@ impl Model<'_, '_> {
 
     /// From rows to scores of the vocabulary.
     fn scores(&mut self, mut x: u32) -> u32 {
-        let model = self.model;
+        let model = self.of;
         if !matches!(model.head.transform, Transform::Skipped {}) {
             x = self.linear(x, "head.transform", model.biases.dense);
         }

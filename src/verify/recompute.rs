@@ -53,24 +53,27 @@ impl Recomputed {
         row.iter().enumerate().all(|(i, o)| row[i + 1..].iter().chain(next).any(|reader| reads(reader, o)))
     }
 
-    /// Backward and what is recomputed read the twins of what is recomputed, and never what forward made: that is gone by then.
-    fn twins_are_read(&self, walk: &Walk, book: &mut Book) {
+    /// Backward and what is recomputed read what forward made where that is kept, and its twin where it is gone by then. An operation of two
+    /// results may be done again for one of them, where the other is kept.
+    fn twins_are_read(&self, walk: &Walk, wanted: &Wanted<'_>, book: &mut Book) {
         let originals: BTreeSet<u32> = self.twins.values().copied().collect();
+        let is_gone = |id: &u32| originals.contains(id) && !wanted.kept.contains(id);
+        let is_of_kept = |id: &u32| self.twins.get(id).is_some_and(|original| wanted.kept.contains(original));
         for (i, o) in walk.operations.iter().enumerate().filter(|(_, o)| o.pass != Pass::Forward) {
-            let kept = o.inputs.iter().find(|id| originals.contains(id));
-            book.equal(Law::Recompute, At::walk(walk.walk, "inputs").operation(i), kept, None);
+            let wrong = o.inputs.iter().find(|id| is_gone(id) || is_of_kept(id));
+            book.equal(Law::Recompute, At::walk(walk.walk, "inputs").operation(i), wrong, None);
         }
     }
 
     /// Holds what was recomputed against what is stated.
     pub fn check(&self, content: &Content, walk: &Walk, book: &mut Book) {
-        self.twins_are_read(walk, book);
-        let wanted = Wanted::of(content, walk, self).again;
+        let wanted = Wanted::of(content, walk, self);
+        self.twins_are_read(walk, &wanted, book);
         for (k, name) in KINDS.into_iter().enumerate() {
             let of = |all: &BTreeSet<usize>| -> Vec<usize> {
                 all.iter().copied().filter(|i| kind(&walk.operations[*i].op) == Some(k)).collect()
             };
-            book.equal(Law::Recompute, At::walk(walk.walk, name), of(&self.done), of(&wanted));
+            book.equal(Law::Recompute, At::walk(walk.walk, name), of(&self.done), of(&wanted.again));
         }
     }
 }
@@ -104,7 +107,9 @@ impl<'a> Wanted<'a> {
         };
         let kept = read.iter().copied().filter(|id| made_by.get(id).is_none_or(|i| !is_again(*i))).collect();
         let mut wanted = Self { walk, made_by, kept, again: BTreeSet::new() };
-        read.iter().for_each(|id| wanted.ask(*id));
+        for id in &read {
+            wanted.ask(*id);
+        }
         wanted
     }
 

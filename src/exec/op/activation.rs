@@ -180,7 +180,7 @@ fn value(function: Function, z: Tensor<1>) -> Tensor<1> {
 
 /// f′(z), and what f(z) is made of where that is asked for.
 struct Slope {
-    slope: Tensor<1>,
+    rate: Tensor<1>,
     share: Option<Tensor<1>>,
     z: Option<Tensor<1>>,
 }
@@ -197,7 +197,7 @@ impl Slope {
                 let share = cdf(z.clone());
                 let density = (z.clone() * z.clone() * -0.5).exp() * 0.398_942_280_401_432_7;
                 let ((last, z), (phi, share)) = (split(z, keep), split(share, keep));
-                Self { slope: density * last + phi, share, z }
+                Self { rate: density * last + phi, share, z }
             }
             Function::GeluTanh => {
                 let share = tanh_step(&z);
@@ -207,39 +207,39 @@ impl Slope {
                 let inner = factor * last;
                 let rest = (share.clone().neg() + 1.0) * share.clone() * 2.0 * inner;
                 let (last, share) = split(share, keep);
-                Self { slope: rest + last, share, z }
+                Self { rate: rest + last, share, z }
             }
             Function::Silu => {
                 let share = logistic(z.clone());
                 let (last, z) = split(z, keep);
                 let rest = (share.clone().neg() + 1.0) * last + 1.0;
                 let (last, share) = split(share, keep);
-                Self { slope: rest * last, share, z }
+                Self { rate: rest * last, share, z }
             }
             Function::Relu => {
                 let (last, share) = split(positive(z), keep);
-                Self { slope: last.sign(), share, z: None }
+                Self { rate: last.sign(), share, z: None }
             }
             Function::SquaredRelu => {
                 let (last, share) = split(positive(z), keep);
-                Self { slope: last * 2.0, share, z: None }
+                Self { rate: last * 2.0, share, z: None }
             }
             Function::Sigmoid => {
                 let share = logistic(z);
                 let rest = share.clone().neg() + 1.0;
                 let (last, share) = split(share, keep);
-                Self { slope: rest * last, share, z: None }
+                Self { rate: rest * last, share, z: None }
             }
             Function::Tanh => {
                 let (last, share) = split(z.tanh(), keep);
-                Self { slope: (last.clone() * last).neg() + 1.0, share, z: None }
+                Self { rate: (last.clone() * last).neg() + 1.0, share, z: None }
             }
         }
     }
 
     /// f(z) and f′(z), of a gate.
     fn and_value(function: Function, z: Tensor<1>) -> (Option<Tensor<1>>, Tensor<1>) {
-        let Self { slope, share, z } = Self::of(function, z, true);
+        let Self { rate: slope, share, z } = Self::of(function, z, true);
         let value = share.map(|share| match (z, function) {
             (Some(z), _) => share * z,
             (None, Function::SquaredRelu) => share.clone() * share,
@@ -266,7 +266,7 @@ impl Run for ActivateGradient {
 
     fn plain(&self, mut x: Plain<'_>) -> Vec<Tensor<1>> {
         let (dy, z) = (x.flat(0), x.flat(1));
-        vec![Slope::of(self.0, z, false).slope * dy]
+        vec![Slope::of(self.0, z, false).rate * dy]
     }
 }
 

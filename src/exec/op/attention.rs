@@ -59,7 +59,7 @@ impl Run for Attention {
         outputs.for_each_init(scratch, |scratch, (b, (context, probabilities))| {
             let inputs = [q, k, v].map(|x| &x[b * rows..][..rows]);
             wide(|| {
-                forward(shape, self.causal, inputs, (context, probabilities), Dropped { mask, first: b * shape.heads, scratch })
+                forward(shape, self.causal, inputs, (context, probabilities), Dropped { mask, first: b * shape.heads, scratch });
             });
         });
     }

@@ -20,9 +20,13 @@ impl Gains<'_> {
     fn apply(self, y: &mut [f32]) {
         if let [one] = self.all {
             let gain = one * self.factor;
-            y.iter_mut().for_each(|y| *y *= gain);
+            for y in y.iter_mut() {
+                *y *= gain;
+            }
         } else {
-            y.iter_mut().zip(self.all).for_each(|(y, gain)| *y *= gain * self.factor);
+            for (y, gain) in y.iter_mut().zip(self.all) {
+                *y *= gain * self.factor;
+            }
         }
     }
 }

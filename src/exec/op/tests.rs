@@ -140,6 +140,38 @@ fn agrees(op: impl Into<Op>, given: &[Given]) {
             assert!(difference(a, b) < 1e-5, "{op:?}, {form:?}, operand {i}: {:e}", difference(a, b));
         }
     }
+    agrees_with_differences(&op, given, &oracle);
+}
+
+/// How far an operand is moved either way; of numbers about 1, so that rounding and curvature count about alike.
+const STEP: f32 = 1e-2;
+
+/// Holds gradients against central differences: how Σ output · above changes along a random direction of each operand.
+fn agrees_with_differences(op: &Op, given: &[Given], gradients: &[Vec<f32>]) {
+    let device = Device::flex();
+    let moved = |operand: usize, direction: &[f32], step: f32| -> f64 {
+        let operands = given.iter().enumerate().map(|(i, g)| match g.value(seed(i), &device) {
+            Value::Float(tensor) if i == operand => Value::Float(tensor + float_tensor(direction.to_vec(), &device) * step),
+            other => other,
+        });
+        let output: Vec<f32> = plain(op, given, operands.collect(), &device).swap_remove(0).to_data().try_to_vec().unwrap();
+        let above = if output.len() == 1 { vec![1.0] } else { normals(output.len() as u64, ABOVE) };
+        output.iter().zip(above).map(|(x, a)| f64::from(*x) * f64::from(a)).sum()
+    };
+    // Of numbers near the bend of a ReLU, some step across it.
+    let bent = matches!(op, Op::Activate(Activate(Function::Relu)) | Op::Gate(Gate(Function::Relu)));
+    let most = if bent { 1e-1 } else { 1e-2 };
+    let wanted = given.iter().enumerate().filter(|(_, g)| matches!(g, Given::Normal(_)));
+    for ((i, g), gradient) in wanted.zip(gradients) {
+        let direction = normals(g.ty().elements(), 1000 + i as u64);
+        let along: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(*g) * f64::from(*d)).sum();
+        let length = libm::sqrt(gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum());
+        let seen = (moved(i, &direction, STEP) - moved(i, &direction, -STEP)) / f64::from(2.0 * STEP);
+        assert!(
+            (seen - along).abs() < most * length,
+            "{op:?}, operand {i}: {seen} by differences, {along} by the gradient, of {length}"
+        );
+    }
 }
 
 /// Holds the host form of an operation that has no gradient against its plain form, output by output.

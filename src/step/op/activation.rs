@@ -58,7 +58,7 @@ impl Function {
                 let density = c.unary(square);
                 let ((last, z), (phi, share)) = (split(c, z, keep), split(c, share, keep));
                 let slope = c.binary(density, last);
-                Slope { slope: c.binary(slope, phi), share, z }
+                Slope { rate: c.binary(slope, phi), share, z }
             }
             Self::GeluTanh => {
                 let share = tanh_step(c, &z);
@@ -74,7 +74,7 @@ impl Function {
                 let rest = c.unary(rest);
                 let rest = c.binary(rest, inner);
                 let (last, share) = split(c, share, keep);
-                Slope { slope: c.binary(rest, last), share, z }
+                Slope { rate: c.binary(rest, last), share, z }
             }
             Self::Silu => {
                 let share = smooth_step(c, &z);
@@ -84,33 +84,33 @@ impl Function {
                 let rest = c.binary(rest, last);
                 let rest = c.unary(rest);
                 let (last, share) = split(c, share, keep);
-                Slope { slope: c.binary(rest, last), share, z }
+                Slope { rate: c.binary(rest, last), share, z }
             }
             Self::Relu | Self::SquaredRelu => {
                 let part = positive(c, z);
                 let (last, share) = split(c, part, keep);
-                Slope { slope: c.unary(last), share, z: None }
+                Slope { rate: c.unary(last), share, z: None }
             }
             Self::Sigmoid => {
                 let share = c.unary(z);
                 let same = c.again(&share);
                 let rest = c.unary(same);
                 let (last, share) = split(c, share, keep);
-                Slope { slope: c.binary(rest, last), share, z: None }
+                Slope { rate: c.binary(rest, last), share, z: None }
             }
             Self::Tanh => {
                 let t = c.unary(z);
                 let (last, share) = split(c, t, keep);
                 let same = c.again(&last);
                 let square = c.binary(same, last);
-                Slope { slope: c.unary(square), share, z: None }
+                Slope { rate: c.unary(square), share, z: None }
             }
         }
     }
 
     /// f(z) and f′(z) in plain form, of a gate.
     fn value_and_slope(self, c: &mut Chain, z: Handle) -> (Option<Handle>, Handle) {
-        let Slope { slope, share, z } = self.slope(c, z, true);
+        let Slope { rate: slope, share, z } = self.slope(c, z, true);
         let value = share.map(|share| match (z, self) {
             (Some(z), _) => c.binary(share, z),
             (None, Self::SquaredRelu) => {
@@ -125,7 +125,7 @@ impl Function {
 
 /// f′(z), and what f(z) is made of where that is asked for.
 struct Slope {
-    slope: Handle,
+    rate: Handle,
     share: Option<Handle>,
     z: Option<Handle>,
 }
@@ -228,7 +228,7 @@ impl Rule for ActivateGradient {
 
     fn plain(&self, types: Signature<'_>, c: &mut Chain) {
         let (dy, z) = (c.flat(types, 0), c.flat(types, 1));
-        let slope = self.0.slope(c, z, false).slope;
+        let slope = self.0.slope(c, z, false).rate;
         let dz = c.binary(slope, dy);
         c.output(dz);
     }

@@ -97,7 +97,9 @@ fn deep_and_long_texts_are_formatted() {
 
 #[test]
 fn shipped_recipes_hold() {
-    for path in std::fs::read_dir("recipes").unwrap().map(|entry| entry.unwrap().path()) {
+    let folders = ["recipes", "recipes/ablations"];
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    for path in files.filter(|path| path.is_file()) {
         hold(&std::fs::read_to_string(path).unwrap());
     }
 }
