@@ -67,13 +67,16 @@
 //! # Promises and what holds them
 //!
 //! - *One description*: no second definition of the model; the model in `tests/oracle.rs` is the exception, on purpose.
-//! - *Exact*: parameters and FLOPs equal those of the official code of the paper (`tests/check.rs`); planned memory is compared
+//! - *Exact*: parameters and FLOPs equal those of the official code of the paper, in every configuration (`tests/recipes.rs`), and its
+//!   schedules to the last digits (`tests/golden.rs`); losses, gradients and steps are those of an implementation in PyTorch
+//!   (`tests/parity.rs`); planned memory is compared
 //!   with the real heap after every single operation (`tests/memory.rs`); what a card would be asked to do is recorded and has
 //!   the plan's FLOPs and, operation by operation, its live memory (`tests/capture.rs`).
 //! - *Honest*: every number of a [`device::Device`] carries its source.
 //! - *Bit-exact*: draws come from [`rng`], keyed by seed, purpose, step and position; every sum has a fixed grouping; where the run stands
 //!   ([`recipe::schedule::Moment`]) is the only thing that a step takes from the clock, and the journal keeps it to the last bit.
-//! - *No silent switch*: a field of the schema ([`recipe::settings`]) is executed and costed, or it is not there.
+//! - *No silent switch*: a field of the schema ([`recipe::settings`]) is executed and costed, or it is not there; `tests/options.rs` changes each alone and
+//!   looks for what its documentation says.
 //!
 //! # Where this differs from the first design
 //!

@@ -1,4 +1,8 @@
 //! The recipe itself: the typed settings that every later stage works from. Each field is declared once, here.
+//!
+//! # Models and the official code
+//!
+#![doc = include_str!("model_deviations.md")]
 
 use super::decode::{Interval, MicroBatch, Pair, Portion};
 use super::schema::{Range, choice, record};

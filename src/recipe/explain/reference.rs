@@ -19,6 +19,12 @@ const DEVIATIONS: &str = include_str!("../schedule/deviations.md");
 const DEVIATIONS_HEAD: &str = "## Schedules and the official code\n\nSchedules, batch ramps and masks differ from the official code of the \
     paper (Geiping & Goldstein, \"Cramming\") where these reasons ask for it; `counting: Official(..)` counts as that does.\n";
 
+/// What is different in models.
+const MODEL_DEVIATIONS: &str = include_str!("../model_deviations.md");
+
+const MODEL_DEVIATIONS_HEAD: &str = "## Models and the official code\n\nWhat a recipe says is what is trained; where that is not what the official \
+    code does:\n";
+
 /// Where the table of units stands in the part on the language.
 const UNITS_HERE: &str = "@units@\n";
 
@@ -36,6 +42,7 @@ pub fn page() -> String {
             Type::Choice(info) => choice(&mut out, info),
         }
     }
+    let _ = writeln!(out, "{MODEL_DEVIATIONS_HEAD}\n{MODEL_DEVIATIONS}");
     let _ = writeln!(out, "{DEVIATIONS_HEAD}\n{DEVIATIONS}");
     codes(&mut out);
     out
