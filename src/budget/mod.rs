@@ -193,14 +193,13 @@ pub fn operations(graph: &StepGraph, device: &Device, ambient: Bill) -> Vec<OpCo
 
 /// State that is in memory during a walk but is not part of its graph: moments, position table, gradients.
 pub fn ambient(graphs: &StepGraphs, device: &Device, walk: Walk) -> Bill {
-    let table = Bytes(graphs.extents.sequence * graphs.extents.width * 4);
     let mut bill = Bill::default();
     bill.add(Part::Process, device.overhead.value);
     if let Backend::Host(host) = backend(device) {
         bill.add(Part::Workspace, lists(graphs) + slabs(graphs, host));
     }
     match walk {
-        Walk::Update => bill.add(Part::Weights, table),
+        Walk::Update => bill.add(Part::Weights, graphs.table_bytes()),
         Walk::First | Walk::Further | Walk::Evaluate => bill.add(Part::Optimizer, graphs.moment_bytes()),
     }
     bill
@@ -292,8 +291,7 @@ fn limit(recipe: &Recipe, device: &Device) -> (Bytes, String) {
 /// Memory while the state is saved: the host writes one tensor after another, each by way of two copies.
 pub fn saving(graphs: &StepGraphs, device: &Device) -> Bill {
     let mut bill = ambient(graphs, device, Walk::Evaluate);
-    let e = &graphs.extents;
-    bill.add(Part::Weights, Bytes(graphs.counts().total) * 4 + Bytes(e.sequence * e.width * 4));
+    bill.add(Part::Weights, Bytes(graphs.counts().total) * 4 + graphs.table_bytes());
     if let Backend::Host(_) = backend(device) {
         bill.add(Part::Workspace, graphs.largest() * 2);
     }

@@ -67,11 +67,11 @@ pub fn phases(costs: &Costs, graphs: &StepGraphs, device: &Device) -> Vec<Phase>
 
 /// The state, and on the CPU what is beside it while it is made: on a card that lies in the host's memory.
 fn state(graphs: &StepGraphs, device: &Device, piece: Bytes) -> Bill {
-    let (e, parameters) = (&graphs.extents, Bytes(graphs.counts().total) * 4);
+    let parameters = Bytes(graphs.counts().total) * 4;
     let mut bill = Bill::default();
     bill.add(Part::Process, device.overhead.value);
-    bill.add(Part::Weights, parameters + Bytes(e.sequence * e.width * 4));
-    bill.add(Part::Optimizer, parameters * 2);
+    bill.add(Part::Weights, parameters + graphs.table_bytes());
+    bill.add(Part::Optimizer, graphs.moment_bytes());
     if let Backend::Host(_) = backend(device) {
         bill.add(Part::Workspace, lists(graphs) + piece);
     }
@@ -87,9 +87,16 @@ mod tests {
 
     #[test]
     fn the_peak_is_the_highest_phase_and_never_the_start_or_a_resumption() {
-        let recipe = testing::recipe();
-        for device in crate::device::catalog() {
-            let e = estimate_at(&recipe, &device, 4, Recompute::NOTHING);
+        let adafactor =
+            testing::TEXT.replace("AdamW(clip: 0.5)", "Adafactor()").replace("heads: 4,", "heads: 4, positions: Rotary(),");
+        let sgd = testing::TEXT
+            .replace("AdamW(clip: 0.5)", "Sgd(momentum: 0)")
+            .replace("heads: 4,", "heads: 4, positions: NoPositions,");
+        let recipes = [testing::recipe(), testing::parse(&adafactor), testing::parse(&sgd)];
+        for (recipe, device) in
+            recipes.iter().flat_map(|recipe| crate::device::catalog().into_iter().map(move |device| (recipe, device)))
+        {
+            let e = estimate_at(recipe, &device, 4, Recompute::NOTHING);
             let of = |event| e.phases.iter().find(|phase| phase.event == event).map(|phase| phase.peak.bytes);
             assert_eq!(e.phases.iter().map(|phase| phase.peak.bytes).max(), Some(e.peak.bytes), "{}", device.name);
             assert!(of(Event::Start) <= of(Event::Resuming) && of(Event::Resuming) <= of(Event::Saving), "{}", device.name);

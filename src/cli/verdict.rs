@@ -69,12 +69,12 @@ fn bar(share: f64) -> String {
 
 fn model(costed: &Costed) -> Vec<String> {
     let p = costed.estimate.parameters;
-    vec![format!(
-        "{} parameters, {} of them not in the embedding, {} with weight decay",
-        Tokens(p.total),
-        Tokens(p.non_embedding),
-        Tokens(p.decayed)
-    )]
+    let decay = if costed.recipe.optimizer.weight_decay() > 0.0 {
+        format!("{} with weight decay", Tokens(p.decayed))
+    } else {
+        "none with weight decay, as `optimizer.weight_decay` is 0".to_owned()
+    };
+    vec![format!("{} parameters, {} of them not in the embedding, {decay}", Tokens(p.total), Tokens(p.non_embedding))]
 }
 
 fn step(costed: &Costed) -> Vec<String> {

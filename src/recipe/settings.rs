@@ -372,8 +372,8 @@ choice! {
         }
         /// −(1 − p)^gamma · ln p: what is predicted well already counts less (Lin et al. 2017).
         Focal {
-            /// The exponent; 5 in the official code.
-            gamma: f64 [Range::above(0.0, 100.0)] = "5.0";
+            /// The exponent; 5 in the official code. Below 1 the slope would have no bound.
+            gamma: f64 [Range::closed(1.0, 100.0)] = "5.0";
         }
     }
 }
@@ -422,13 +422,13 @@ choice! {
         Parts {
             /// The normalised rows; no matrix product.
             norms: Ratio [Range::closed(0.0, 1.0)] = "0%";
-            /// The gated rows of the feed-forward half; no matrix product.
+            /// The activated rows of the feed-forward half, gated or not; no matrix product.
             gates: Ratio [Range::closed(0.0, 1.0)] = "0%";
             /// Probabilities and context of attention.
             attention: Ratio [Range::closed(0.0, 1.0)] = "0%";
-            /// Queries, keys, values and both halves of the feed-forward input.
+            /// Queries, keys, values and the input of the feed-forward half, with their biases and rotations.
             projections: Ratio [Range::closed(0.0, 1.0)] = "0%";
-            /// The sum between the halves of a block.
+            /// The sum between the halves of a block, and what is done to what is added there: dropout, scaling, a sandwich's second norm.
             residuals: Ratio [Range::closed(0.0, 1.0)] = "0%";
         }
     }
@@ -563,11 +563,11 @@ choice! {
         Everything {}
         /// By kind of parameter.
         Only {
-            /// The matrices of the blocks.
+            /// All matrices but the word table: those of the blocks, of the head, of a narrow embedding, and an untied decoder.
             matrices: bool = "false";
-            /// The word table, which is also the decoder.
+            /// The word table, which is also the decoder where they are tied.
             embeddings: bool = "false";
-            /// The factor of the position table.
+            /// What tells places and types: the factor of the sinusoids, learned tables.
             positions: bool = "false";
             /// The gains of the norms.
             norms: bool = "false";

@@ -155,6 +155,11 @@ impl StepGraphs {
         forward::position_table(&self.model)
     }
 
+    /// Bytes of that table; 0 where there is none.
+    pub fn table_bytes(&self) -> Bytes {
+        self.position_table().map_or(Bytes::ZERO, |shape| TensorType::f32(&shape).bytes())
+    }
+
     /// The model that is trained.
     pub fn model(&self) -> &Encoder {
         &self.model

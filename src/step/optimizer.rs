@@ -56,7 +56,7 @@ impl Optimizer {
     }
 
     /// How much those decay.
-    fn weight_decay(&self) -> f64 {
+    pub fn weight_decay(&self) -> f64 {
         match self {
             Self::AdamW { weight_decay, .. }
             | Self::Adam { weight_decay, .. }

@@ -2,6 +2,7 @@
 
 use super::format::{Bill, Content, DType, Operation, Pass, Role, Tensor, Walk, WalkName};
 use super::graph::{bytes, producers};
+use super::model::position_table;
 use super::operation::has_lawful_shapes;
 use super::workspace::{self, Cpu};
 use super::{At, Book, Law, card, optimizer};
@@ -149,10 +150,10 @@ fn holders(walk: &Walk, live: &[bool], holds: impl Fn(&Tensor) -> Bytes) -> Hold
 }
 
 /// Bytes of the weights, of the largest of them, and of the table of positions.
-fn state<R>(content: &Content<R>) -> (Bytes, Bytes, Bytes) {
+fn state(content: &Content) -> (Bytes, Bytes, Bytes) {
     let size = |shape: &[u64]| Bytes(shape.iter().fold(4, |n: u64, extent| n.saturating_mul(*extent)));
     let sizes = || content.parameters.iter().map(|p| size(&p.shape));
-    let table = size(&[content.extents.sequence, content.extents.width]);
+    let table = position_table(&content.recipe.model).map_or(Bytes::ZERO, |shape| size(&shape));
     (sizes().sum(), sizes().max().unwrap_or_default(), table)
 }
 

@@ -2,6 +2,7 @@
 //! launch. Of one that was, the certificate does not hold the measurements: its times are held to be times, and to add up.
 
 use super::format::{Content, Op, Operation, Tensor, Walk, WalkName};
+use super::graph::bytes;
 use super::shape::product_extents;
 use super::{At, Book, Law};
 use crate::device::{Device, DeviceKind};
@@ -45,7 +46,25 @@ pub fn beside<R>(content: &Content<R>, walk: &Walk, book: &mut Book) {
 fn seconds(o: &Operation, taken: &[&Tensor], device: &Device) -> f64 {
     let rate = device.peaks.f32.value.0 * device.efficiency.value * share(&o.op, taken, device);
     let traffic = o.moved.as_f64() / device.bandwidth.value.0;
-    (o.flops.as_f64() / rate).max(traffic) + device.launch.value.0
+    (o.flops.as_f64() / rate).max(traffic) + masks(&o.op, taken) as f64 * mask_cost(device) + device.launch.value.0
+}
+
+/// Elements of the masks that the host draws for an operation.
+fn masks(op: &Op, taken: &[&Tensor]) -> u64 {
+    let scores = |rows: u64, heads: u64, sequence: u64| rows.saturating_mul(heads).saturating_mul(sequence);
+    match op {
+        Op::Dropout { .. } => bytes(taken[0]) / 4,
+        Op::Attention { heads, sequence, dropout: Some(_), .. } => scores(taken[0].shape[0], *heads, *sequence),
+        Op::AttentionGradient { heads, sequence, dropout: Some(_), .. } => scores(taken[1].shape[0], *heads, *sequence),
+        _ => 0,
+    }
+}
+
+/// Seconds of an element of a mask: drawing it, and for a card the way of its four bytes.
+fn mask_cost(device: &Device) -> f64 {
+    let (draws, link) = (2.5e9, 12e9);
+    let way = if matches!(device.kind, DeviceKind::Cpu { .. }) { 0.0 } else { 4.0 / link };
+    1.0 / draws + way
 }
 
 /// The share of the rate of large products that an operation's shape lets it reach; the laws know no product aᵀ·bᵀ.

@@ -245,6 +245,10 @@ pub struct Shipped {
     pub text: String,
 }
 
+/// The recipes that mutants are made of: those that say most, and one that imports in a chain. The others say the same in fewer words.
+const MUTATED: [&str; 5] =
+    ["bert-original.ron", "bert-large-izsak.ron", "crammed-bert.ron", "crammed-mini.ron", "quickstart.ron"];
+
 /// Every file below `recipes/` whose value is a whole recipe, in the order of their names.
 pub fn shipped() -> Vec<Shipped> {
     let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes")];
@@ -283,7 +287,7 @@ fn document(text: &str) -> Document {
 /// The whole corpus.
 pub fn corpus() -> Corpus {
     let mut corpus = Corpus::default();
-    for recipe in shipped() {
+    for recipe in shipped().into_iter().filter(|recipe| MUTATED.iter().any(|name| recipe.path.ends_with(name))) {
         add(&recipe, &mut corpus);
     }
     corpus

@@ -87,7 +87,7 @@ fn kept(graphs: &StepGraphs) -> &'static str {
 /// Who holds the memory while the state is saved: `parts` as the estimate bills them.
 pub fn saving(parts: &[(Part, Bytes)], graphs: &StepGraphs) -> Vec<Holder> {
     let what = |part| match part {
-        Part::Weights => "weights and position table",
+        Part::Weights => "weights, and the table of positions where there is one",
         Part::Gradients => "gradients",
         Part::Optimizer => kept(graphs),
         Part::Activations => "activations",
