@@ -1,6 +1,6 @@
 //! The forward pass: from tokens to the loss, as the recipe's model says.
 
-use super::graph::{Pass, Place, StepGraph};
+use super::graph::{Operands, Pass, Place, StepGraph};
 use super::op::{
     self, Activate, Add, AddPosition, AddTable, Attention, CrossEntropy, Dropout, Embedding, Function, Gate, LayerNorm, MatMul,
     RmsNorm, Rotate, Scale, SelectRows,
@@ -60,20 +60,14 @@ impl Maker<'_> {
     }
 
     fn norm(&mut self, x: TensorId, norm: NormParameters, place: Place) -> TensorId {
-        let gain = self.weight(norm.gain);
+        let parameters = std::iter::once(norm.gain).chain(norm.bias).map(|id| self.weight(id));
+        let inputs: Operands = std::iter::once(x).chain(parameters).collect();
         let d = self.model.width as f64;
-        match (&self.model.norm, norm.bias) {
-            (Norm::LayerNorm { eps }, Some(bias)) => {
-                let (eps, bias) = (*eps, self.weight(bias));
-                self.push(LayerNorm { eps }, &[x, gain, bias], place)
-            }
+        match self.model.norm {
+            Norm::LayerNorm { eps } => self.push(LayerNorm { eps }, &inputs, place),
+            Norm::RmsNorm { eps } => self.push(RmsNorm { eps, factor: 1.0 }, &inputs, place),
             // x/√(‖x‖² + eps²) is x/√(mean(x²) + eps²/D) · D^-½.
-            (Norm::ScaleNorm { eps }, _) => {
-                self.push(RmsNorm { eps: eps * eps / d, factor: 1.0 / libm::sqrt(d) }, &[x, gain], place)
-            }
-            (Norm::RmsNorm { eps } | Norm::LayerNorm { eps }, _) => {
-                self.push(RmsNorm { eps: *eps, factor: 1.0 }, &[x, gain], place)
-            }
+            Norm::ScaleNorm { eps } => self.push(RmsNorm { eps: eps * eps / d, factor: 1.0 / libm::sqrt(d) }, &inputs, place),
         }
     }
 
