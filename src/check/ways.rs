@@ -8,7 +8,7 @@ use super::{Costed, cost};
 use crate::budget::{Estimate, estimate_at};
 use crate::device::{Device, DeviceKind, at_least};
 use crate::recipe::decode::MicroBatch;
-use crate::recipe::settings::{Encoder, Positions, Prediction, Recipe, Recomputation, Tokenizer};
+use crate::recipe::settings::{Prediction, Recipe, Recomputation, Tokenizer};
 use crate::step::recompute::{Kind, Recompute, quarters};
 use crate::units::Bytes;
 
@@ -307,12 +307,6 @@ fn least(recipe: &Recipe, device: &Device) -> Bytes {
 /// Most values of a field that are looked at.
 const VALUES: usize = 512;
 
-/// Whether the width falls into so many heads, of an even width where they are rotated.
-fn is_head_count(model: &Encoder, heads: u64) -> bool {
-    let rotates = matches!(model.positions, Positions::Rotary { .. });
-    model.width.is_multiple_of(heads) && (!rotates || (model.width / heads).is_multiple_of(2))
-}
-
 /// By how much the width of a head changes.
 fn head_step(recipe: &Recipe) -> u64 {
     if recipe.model.width / recipe.model.heads >= 16 { 8 } else { 2 }
@@ -332,7 +326,7 @@ fn smaller(recipe: &Recipe) -> Vec<Smaller> {
         }
         values
     };
-    let heads: Vec<u64> = below(model.heads, 1, 1).into_iter().filter(|heads| is_head_count(model, *heads)).collect();
+    let heads: Vec<u64> = below(model.heads, 1, 1).into_iter().filter(|heads| model.allows_heads(*heads)).collect();
     vec![
         Smaller {
             path: "model.sequence",

@@ -109,9 +109,8 @@ fn halves_are_whole(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
 /// A rotation turns the first half of a head against its second.
 fn heads_have_halves(recipe: &Recipe, places: &Places) -> Option<Diagnostic> {
     let (width, heads) = (recipe.model.width, recipe.model.heads);
-    let rotates = matches!(recipe.model.positions, Positions::Rotary { .. });
-    let whole = width.is_multiple_of(heads) && (width / heads).is_multiple_of(2);
-    if !rotates || whole || !width.is_multiple_of(heads) {
+    // That they do not divide the width is another mistake.
+    if recipe.model.allows_heads(heads) || !width.is_multiple_of(heads) {
         return None;
     }
     Some(

@@ -746,6 +746,12 @@ impl FeedForward {
 }
 
 impl Encoder {
+    /// Whether the width falls into so many heads, of an even width where they are rotated.
+    pub fn allows_heads(&self, heads: u64) -> bool {
+        let rotates = matches!(self.positions, Positions::Rotary { .. });
+        self.width.is_multiple_of(heads) && (!rotates || (self.width / heads).is_multiple_of(2))
+    }
+
     /// Width of the word table E.
     pub fn embedding_width(&self) -> u64 {
         self.embedding.table_width.unwrap_or(self.width)

@@ -1,4 +1,4 @@
-//! A corpus of broken recipes: every shipped recipe with mistakes written into it, each at a known place.
+//! A corpus of broken recipes: shipped recipes ([`MUTATED`]) with mistakes written into them, each at a known place.
 //!
 //! Where a mistake can be made is read off the tree of the unbroken recipe, and whether a change is a mistake is decided from the
 //! declared schema ([`values`], [`names`]) or by counting brackets ([`brackets`]), never by parsing the result. What turns out to be
@@ -9,6 +9,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod brackets;
+#[path = "../common/mod.rs"]
+mod common;
 pub mod draw;
 pub mod fields;
 pub mod names;
@@ -20,7 +22,7 @@ pub mod values;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cramplan::source::SourceId;
 use cramplan::syntax;
@@ -251,20 +253,8 @@ const MUTATED: [&str; 5] =
 
 /// Every file below `recipes/` whose value is a whole recipe, in the order of their names.
 pub fn shipped() -> Vec<Shipped> {
-    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes")];
-    let mut found = Vec::new();
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(&directory).expect("recipes are shipped") {
-            let path = entry.expect("a readable directory").path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|e| e == "ron") {
-                let text = std::fs::read_to_string(&path).expect("a readable recipe");
-                found.push(Shipped { path, text });
-            }
-        }
-    }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+    let read = |path: PathBuf| Shipped { text: std::fs::read_to_string(&path).expect("a readable recipe"), path };
+    let mut found: Vec<Shipped> = common::shipped().into_iter().map(read).collect();
     found.retain(|shipped| is_recipe(&document(&shipped.text)));
     found
 }
